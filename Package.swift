@@ -1,0 +1,64 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+let swiftSettings: [SwiftSetting] = [
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+]
+
+/// A library target of the engine.
+func module(_ name: String, _ dependencies: [Target.Dependency], resources: [Resource] = []) -> Target {
+    .target(name: name, dependencies: dependencies, resources: resources, swiftSettings: swiftSettings)
+}
+
+/// The tests of one target; fixtures are found through `#filePath`, so nothing is copied.
+func tests(of target: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .testTarget(
+        name: "\(target)Tests",
+        dependencies: [.target(name: target), "SwiftletTestSupport"] + dependencies,
+        exclude: [],
+        swiftSettings: swiftSettings)
+}
+
+let package = Package(
+    name: "swiftlet",
+    products: [
+        .executable(name: "swiftlet", targets: ["swiftlet"]),
+        .library(name: "SwiftletEngine", targets: ["SwiftletEngine"]),
+        .library(name: "SwiftletText", targets: ["SwiftletText"]),
+        .library(name: "SwiftletFormats", targets: ["SwiftletFormats"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        .target(name: "CSwiftletKernels"),
+        module("SwiftletTensor", ["CSwiftletKernels"]),
+        module("SwiftletFormats", ["SwiftletTensor"]),
+        module("SwiftletText", ["SwiftletFormats"]),
+        module("SwiftletCache", ["SwiftletTensor", "CSwiftletKernels"]),
+        module("SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"]),
+        module(
+            "SwiftletEngine",
+            ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels"]),
+        .executableTarget(
+            name: "swiftlet",
+            dependencies: [
+                "SwiftletEngine", "SwiftletText", "SwiftletFormats", "SwiftletModels", "SwiftletCache",
+                "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
+        .target(
+            name: "SwiftletTestSupport", dependencies: ["SwiftletTensor"], path: "Tests/SwiftletTestSupport",
+            swiftSettings: swiftSettings),
+        tests(of: "SwiftletTensor", ["CSwiftletKernels"]),
+        tests(of: "SwiftletFormats", ["SwiftletTensor"]),
+        tests(of: "SwiftletText", ["SwiftletFormats", "SwiftletTensor"]),
+        tests(of: "SwiftletCache", ["SwiftletTensor"]),
+        tests(of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"]),
+        tests(of: "SwiftletEngine", ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletModels"]),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .c11
+)

@@ -1,0 +1,109 @@
+// The arithmetic of Swiftlet: one table of functions per instruction set.
+//
+// Rules: no allocation, no threads, no mutable globals; scratch memory comes from the caller. Matrices are
+// row-major, activations are binary32. Every function is compared with the plain Swift `Reference`.
+#ifndef SWIFTLET_KERNELS_H
+#define SWIFTLET_KERNELS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+// Number formats of stored tensors. Block formats hold `sl_block_elements` numbers in `sl_block_bytes`.
+// The layouts of the Q formats are those of GGUF files.
+typedef enum sl_format {
+    SL_F32, SL_F16, SL_BF16,
+    SL_Q8_0, SL_Q4_0, SL_Q4_1, SL_Q5_0, SL_Q5_1,
+    SL_Q2_K, SL_Q3_K, SL_Q4_K, SL_Q5_K, SL_Q6_K,
+    SL_FORMAT_COUNT
+} sl_format;
+
+size_t sl_block_elements(sl_format format);
+size_t sl_block_bytes(sl_format format);
+
+typedef enum sl_isa { SL_ISA_SCALAR, SL_ISA_AVX2, SL_ISA_AVX512, SL_ISA_NEON, SL_ISA_COUNT } sl_isa;
+
+// Two ways to pair the dimensions that one angle rotates: (i, i + n/2), or (2i, 2i + 1).
+typedef enum sl_rope_pairing { SL_ROPE_HALVES, SL_ROPE_ADJACENT } sl_rope_pairing;
+
+// The cached rows of one KV head. Page p holds rows [p * page_rows, (p + 1) * page_rows).
+typedef struct sl_kv_rows {
+    const void *const *keys;        // page -> page_rows rows of key_size elements in key_format
+    const void *const *values;      // page -> page_rows rows of value_size elements in value_format
+    const int32_t *positions;       // [row_count] position of each row; any order
+    size_t row_count, page_rows;
+    size_t key_size, value_size;
+    sl_format key_format, value_format;
+} sl_kv_rows;
+
+// The query rows that share one KV head: `group` adjacent heads for each of `token_count` tokens.
+// Query row r = token * group + head is at data + token * token_stride + head * key_size.
+typedef struct sl_queries {
+    const float *data;
+    size_t token_stride;            // in floats
+    size_t token_count, group;
+    const int32_t *positions;       // [token_count]
+    float scale;                    // multiplies q·k
+    int32_t window;                 // 0: none; else row visible iff query position - row position < window
+} sl_queries;                       // always: row visible iff row position <= query position
+
+typedef struct sl_kernels {
+    sl_isa isa;
+    const char *name;               // "scalar", "avx2", "avx512", "neon"
+
+    // dst[n] = binary32 of n stored elements; n is a multiple of the block.
+    void (*dequantize)(sl_format format, const void *src, float *dst, size_t n);
+    // Stores n numbers, rounding to nearest. Implemented for F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1;
+    // returns false for a format that has no writer.
+    bool (*quantize)(sl_format format, const float *src, void *dst, size_t n);
+    // Σ w[i]·x[i], n a multiple of the block.
+    float (*dot)(sl_format format, const void *w, const float *x, size_t n);
+    // y[rows] = W[rows, cols]·x[cols]. Rows are contiguous.
+    void (*matvec)(sl_format format, const void *w, size_t rows, size_t cols, const float *x, float *y);
+    // y[token, row] = Σ W[row, ·]·x[token, ·]; strides in floats; scratch of sl_matmul_scratch floats.
+    void (*matmul)(sl_format format, const void *w, size_t rows, size_t cols, const float *x, size_t x_stride,
+                   size_t tokens, float *y, size_t y_stride, float *scratch);
+
+    void (*add)(float *x, const float *y, size_t n);                      // x += y
+    void (*scale)(float *x, float a, size_t n);                           // x *= a
+    // y = x / sqrt(mean(x²) + eps) · weight; y may be x; weight may be NULL.
+    void (*rms_norm)(const float *x, const float *weight, float eps, float *y, size_t n);
+    void (*softmax)(float *x, size_t n);                                  // in place; -inf entries become 0
+    void (*silu_mul)(const float *gate, const float *up, float *y, size_t n);       // y = silu(gate)·up
+    void (*gelu_mul)(const float *gate, const float *up, float *y, size_t n);       // exact (erf) GELU
+    void (*gelu_tanh_mul)(const float *gate, const float *up, float *y, size_t n);  // tanh approximation
+    // Rotates the first 2·pairs dimensions of `heads` adjacent vectors of head_size, in place.
+    // cosine, sine: [pairs] of this token's position.
+    void (*rope)(float *x, size_t heads, size_t head_size, size_t pairs, const float *cosine, const float *sine,
+                 sl_rope_pairing pairing);
+
+    // out[token, head, value_size] = softmax(scale·q·K) V over the visible rows, online, never materialised.
+    // Query row (token, head) is written at out + token·out_stride + head·value_size. lse (may be NULL)
+    // receives ln Σ exp(scale·q·k) at lse + token·lse_stride + head. A query that sees no row gets 0 and -inf.
+    // scratch: sl_attend_scratch(key_size, value_size) floats.
+    void (*attend)(const sl_kv_rows *kv, const sl_queries *q, float *out, size_t out_stride, float *lse,
+                   size_t lse_stride, float *scratch);
+    // p[query row, row_count] = exp(scale·q·k − lse), 0 where masked. Query rows as in sl_queries.
+    void (*attend_weights)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride, float *p,
+                           float *scratch);
+    // sums[row] += Σ over query rows of weight[query row] · p; weight NULL means 1.
+    void (*attend_column_sums)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
+                               const float *weight, float *sums, float *scratch);
+} sl_kernels;
+
+// The table of one instruction set, or NULL where this machine or build lacks it.
+const sl_kernels *sl_kernels_for(sl_isa isa);
+// The fastest table that this machine can run.
+const sl_kernels *sl_kernels_best(void);
+
+size_t sl_matmul_scratch(size_t cols);
+size_t sl_attend_scratch(size_t key_size, size_t value_size);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,67 @@
+package import CSwiftletKernels
+
+/// How the numbers of a tensor are stored.
+///
+/// Block formats (`q…`) hold ``blockElements`` numbers in ``blockBytes`` bytes, laid out as in GGUF files.
+public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
+    case f32, f16, bf16
+    case q8_0, q4_0, q4_1, q5_0, q5_1
+    case q2_K, q3_K, q4_K, q5_K, q6_K
+    case i8, u8, i16, i32, i64, f64
+
+    /// The format as the kernels know it, or `nil` for the integer and wide formats that only files hold.
+    package var kernel: sl_format? {
+        switch self {
+        case .f32: SL_F32
+        case .f16: SL_F16
+        case .bf16: SL_BF16
+        case .q8_0: SL_Q8_0
+        case .q4_0: SL_Q4_0
+        case .q4_1: SL_Q4_1
+        case .q5_0: SL_Q5_0
+        case .q5_1: SL_Q5_1
+        case .q2_K: SL_Q2_K
+        case .q3_K: SL_Q3_K
+        case .q4_K: SL_Q4_K
+        case .q5_K: SL_Q5_K
+        case .q6_K: SL_Q6_K
+        case .i8, .u8, .i16, .i32, .i64, .f64: nil
+        }
+    }
+
+    /// Numbers per block; 1 for plain formats.
+    public var blockElements: Int {
+        switch self {
+        case .f32, .f16, .bf16, .i8, .u8, .i16, .i32, .i64, .f64: 1
+        case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1: 32
+        case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 256
+        }
+    }
+
+    /// Bytes per block.
+    public var blockBytes: Int {
+        switch self {
+        case .i8, .u8: 1
+        case .f16, .bf16, .i16: 2
+        case .f32, .i32: 4
+        case .i64, .f64: 8
+        case .q8_0: 34
+        case .q4_0: 18
+        case .q4_1: 20
+        case .q5_0: 22
+        case .q5_1: 24
+        case .q2_K: 84
+        case .q3_K: 110
+        case .q4_K: 144
+        case .q5_K: 176
+        case .q6_K: 210
+        }
+    }
+
+    /// Bytes of `count` numbers, or `nil` if they do not fill whole blocks or the size overflows.
+    public func byteCount(of count: Int) -> Int? {
+        guard count >= 0, count % blockElements == 0 else { return nil }
+        let (bytes, overflow) = (count / blockElements).multipliedReportingOverflow(by: blockBytes)
+        return overflow ? nil : bytes
+    }
+}
