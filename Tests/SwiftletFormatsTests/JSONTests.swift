@@ -99,7 +99,7 @@ struct JSONTests {
         let cases: [(String, Double?)] = [
             ("0", 0), ("0.1", 0.1), ("-2.5e-3", -0.0025), ("1e400", .infinity), ("-1e400", -.infinity),
             ("1e-400", 0),
-            ("5e-324", 5e-324), ("1.7976931348623157e308", .greatestFiniteMagnitude), ("500000.0", 500_000),
+            ("5e-324", .leastNonzeroMagnitude), ("1.7976931348623157e308", .greatestFiniteMagnitude), ("500000.0", 500_000),
             ("9007199254740993", 9_007_199_254_740_992), ("18446744073709551616", 0x1p64),
             ("Infinity", .infinity),
             ("-Infinity", -.infinity), ("\"1\"", nil), ("null", nil),
@@ -175,7 +175,7 @@ struct JSONTests {
             json.member("large", UInt64.max)
             json.member("third", Double(1) / 3)
             json.member("float", Float(0.1))
-            json.member("tiny", 5e-324)
+            json.member("tiny", Double.leastNonzeroMagnitude)
             json.member("huge", 1e300)
             json.member("nan", Double.nan)
             json.member("yes", true)
@@ -191,7 +191,7 @@ struct JSONTests {
         #expect(value["text"]?.string == "a\"\\\n\t\u{1}\u{1F}é😀")
         #expect(value["small"]?.int == .min)
         #expect(value["third"]?.double == 1.0 / 3)
-        #expect(value["tiny"]?.double == 5e-324 && value["huge"]?.double == 1e300)
+        #expect(value["tiny"]?.double == .leastNonzeroMagnitude && value["huge"]?.double == 1e300)
         #expect(value["nan"]?.isNull == true && value["yes"]?.bool == true)
         #expect(json.text.contains(#""large":18446744073709551615,"#))
         #expect(json.text.contains(#""float":0.1,"#))

@@ -1,0 +1,97 @@
+public import SwiftletTensor
+
+/// A GGUF file, version 2 or 3, little-endian: metadata, and tensors that are views of the mapped file.
+///
+/// Opening checks the whole header. A file with a vocabulary and no tensors is fine; a tensor in a number format
+/// that Swiftlet does not read is an error only when that tensor is asked for.
+///
+/// ```swift
+/// let file = try GGUFFile(path: "model.gguf")
+/// let layers = file["llama.block_count"]?.int
+/// let embedding = try file.tensor(named: "token_embd.weight")     // [vocabulary, hidden]
+/// ```
+///
+/// Source: the GGUF specification, github.com/ggml-org/ggml, docs/gguf.md.
+public final class GGUFFile: TensorSource {
+    /// What the header says about one tensor.
+    public struct TensorDescription: Sendable {
+        /// The tensor's name.
+        public let name: String
+        /// Dimensions, outermost first, which is the reverse of their order in the file.
+        public let shape: [Int]
+        /// The name of the number format, also if Swiftlet does not read it.
+        public var formatName: String { type.name }
+        /// The number format, or `nil` if Swiftlet does not read it.
+        public var format: NumberFormat? { type.format }
+        /// Where the data starts, in bytes from the start of the file.
+        public let offset: Int
+        let type: GGUFTensorType
+    }
+
+    /// The path as given.
+    public let path: String
+    /// The version of the file format.
+    public let version: Int
+    /// Data offsets are multiples of this; `general.alignment`, or 32.
+    public let alignment: Int
+    /// The keys of the metadata in file order.
+    public let metadataKeys: [String]
+    /// All tensors in the order of the header.
+    public let tensors: [TensorDescription]
+
+    private let values: [String: GGUFValue]
+    private let indices: [String: Int]
+    private nonisolated(unsafe) let bytes: UnsafeRawBufferPointer
+    private let owner: any AnyObject & Sendable
+
+    /// Maps a file and checks its header.
+    ///
+    /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/unsupported`` for
+    ///   version 1 and big-endian files, ``SwiftletError/Code/malformed`` if it is damaged.
+    public convenience init(path: String) throws(SwiftletError) {
+        let file = try MappedFile(path: path)
+        try self.init(bytes: file.bytes, owner: file, path: path)
+    }
+
+    /// Reads a file that is in memory already, such as one embedded in the executable.
+    ///
+    /// - Parameters:
+    ///   - bytes: the whole file, kept alive and unchanged by `owner`.
+    ///   - path: names the file in errors.
+    public init(
+        bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable, path: String
+    ) throws(SwiftletError) {
+        let header = try GGUFHeader(bytes, owner: owner, path: path)
+        self.path = path
+        self.bytes = bytes
+        self.owner = owner
+        version = header.version
+        alignment = header.alignment
+        metadataKeys = header.keys
+        values = header.values
+        tensors = header.tensors
+        indices = header.indices
+    }
+
+    /// The value of a metadata key.
+    public subscript(key: String) -> GGUFValue? { values[key] }
+
+    /// The names of all tensors in the order of the header.
+    public var tensorNames: [String] { tensors.map(\.name) }
+
+    /// A view of one tensor, or `nil` if there is none of that name.
+    public func tensor(named name: String) throws(SwiftletError) -> Tensor? {
+        guard let index = indices[name] else { return nil }
+        let tensor = tensors[index]
+        guard let format = tensor.format, let count = Tensor.byteCount(shape: tensor.shape, format: format)
+        else {
+            let known = GGUFTensorType.readable.joined(separator: ", ")
+            throw SwiftletError(
+                .unsupported,
+                "\(path): tensor '\(name)' is stored as \(tensor.formatName), expected one of \(known); use a file quantised to one of these"
+            )
+        }
+        let view = UnsafeRawBufferPointer(rebasing: bytes[tensor.offset..<tensor.offset + count])
+        return Tensor(shape: tensor.shape, format: format, bytes: view, owner: owner)
+    }
+}

@@ -1,0 +1,36 @@
+import SwiftletTensor
+
+/// The number formats of tensors in GGUF files, by their numbers in the file.
+///
+/// Source: the enumeration `ggml_type` in the GGUF specification, github.com/ggml-org/ggml, docs/gguf.md.
+struct GGUFTensorType: Hashable, Sendable {
+    let number: UInt32
+
+    /// The same format in Swiftlet, or `nil` if it is not read.
+    var format: NumberFormat? { Self.formats[number]?.format }
+
+    /// The customary name, such as `Q4_K`.
+    var name: String { Self.formats[number]?.name ?? Self.otherNames[number] ?? "type \(number)" }
+
+    /// Names of the formats that are read, in the order of their numbers.
+    static var readable: [String] { formats.sorted { $0.key < $1.key }.map(\.value.name) }
+
+    /// The number of a format, or `nil` if GGUF has none for it.
+    static func of(_ format: NumberFormat) -> GGUFTensorType? {
+        formats.first { $0.value.format == format }.map { GGUFTensorType(number: $0.key) }
+    }
+
+    private static let formats: [UInt32: (name: String, format: NumberFormat)] = [
+        0: ("F32", .f32), 1: ("F16", .f16), 2: ("Q4_0", .q4_0), 3: ("Q4_1", .q4_1), 6: ("Q5_0", .q5_0),
+        7: ("Q5_1", .q5_1), 8: ("Q8_0", .q8_0), 10: ("Q2_K", .q2_K), 11: ("Q3_K", .q3_K), 12: ("Q4_K", .q4_K),
+        13: ("Q5_K", .q5_K), 14: ("Q6_K", .q6_K), 24: ("I8", .i8), 25: ("I16", .i16), 26: ("I32", .i32),
+        27: ("I64", .i64), 28: ("F64", .f64), 30: ("BF16", .bf16),
+    ]
+
+    private static let otherNames: [UInt32: String] = [
+        4: "Q4_2", 5: "Q4_3", 9: "Q8_1", 15: "Q8_K", 16: "IQ2_XXS", 17: "IQ2_XS", 18: "IQ3_XXS", 19: "IQ1_S",
+        20: "IQ4_NL", 21: "IQ3_S", 22: "IQ2_S", 23: "IQ4_XS", 29: "IQ1_M", 31: "Q4_0_4_4", 32: "Q4_0_4_8",
+        33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0", 36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8",
+        39: "MXFP4", 40: "NVFP4",
+    ]
+}

@@ -1,0 +1,109 @@
+/// A read-only view of numbers that somebody else keeps in memory, usually a mapped file.
+///
+/// Copying a tensor copies no numbers. Numbers are row-major: in shape `[rows, cols]`, a row is contiguous.
+public struct Tensor: Sendable {
+    /// Dimensions, outermost first; empty for a single number.
+    public let shape: [Int]
+    /// How the numbers are stored.
+    public let format: NumberFormat
+    private nonisolated(unsafe) let start: UnsafeRawPointer?
+    private let byteCount: Int
+    private let owner: any AnyObject & Sendable
+
+    /// Views `bytes`, which `owner` keeps alive and unchanged.
+    ///
+    /// The sizes must agree, and a row must fill whole blocks. Bytes that are not aligned for their numbers, as
+    /// happens in files written without padding, are copied.
+    public init(
+        shape: [Int], format: NumberFormat, bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable
+    ) {
+        let expected = Self.byteCount(shape: shape, format: format)
+        precondition(
+            bytes.count == expected, "\(shape) \(format) needs \(expected ?? -1), not \(bytes.count)")
+        let aligned = UInt(bitPattern: bytes.baseAddress) % UInt(format.alignment) == 0
+        let storage = aligned ? nil : ByteStorage(copying: bytes)
+        self.shape = shape
+        self.format = format
+        start = (storage?.bytes ?? bytes).baseAddress
+        byteCount = bytes.count
+        self.owner = storage ?? owner
+    }
+
+    /// Copies stored numbers whose size agrees with the shape.
+    public init(shape: [Int], format: NumberFormat, copying bytes: [UInt8]) {
+        let storage = bytes.withUnsafeBytes { ByteStorage(copying: $0) }
+        self.init(shape: shape, format: format, bytes: storage.bytes, owner: storage)
+    }
+
+    /// Copies single-precision numbers, as many as the shape holds.
+    public init(shape: [Int], floats: [Float]) {
+        let storage = floats.withUnsafeBytes { ByteStorage(copying: $0) }
+        self.init(shape: shape, format: .f32, bytes: storage.bytes, owner: storage)
+    }
+
+    /// The stored numbers; valid while this tensor, or a copy of it, lives.
+    public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: byteCount) }
+
+    /// How many numbers there are.
+    public var elementCount: Int { Self.elementCount(of: shape) ?? 0 }
+
+    /// Bytes of a tensor, or `nil` if a dimension is negative, rows do not fill whole blocks or the size
+    /// overflows.
+    package static func byteCount(shape: [Int], format: NumberFormat) -> Int? {
+        guard (shape.last ?? 1) % format.blockElements == 0, let count = elementCount(of: shape) else {
+            return nil
+        }
+        return format.byteCount(of: count)
+    }
+
+    /// The product of the dimensions, or `nil` if one is negative or the product overflows.
+    package static func elementCount(of shape: [Int]) -> Int? {
+        var count = 1
+        var overflows = false
+        for dimension in shape {
+            guard dimension >= 0 else { return nil }
+            if dimension == 0 { return shape.allSatisfy { $0 >= 0 } ? 0 : nil }
+            let (product, overflow) = count.multipliedReportingOverflow(by: dimension)
+            overflows = overflows || overflow
+            count = product
+        }
+        return overflows ? nil : count
+    }
+}
+
+extension NumberFormat {
+    /// The address of a stored number, or of a block, must be a multiple of this.
+    package var alignment: Int {
+        switch self {
+        case .i8, .u8: 1
+        case .f32, .i32: 4
+        case .i64, .f64: 8
+        case .f16, .bf16, .i16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 2
+        }
+    }
+}
+
+extension Tensor {
+    /// All numbers as single precision, rounded to nearest where they are wider; shape ``shape``, row-major.
+    ///
+    /// - Throws: ``SwiftletError/Code/unsupported`` for a format that cannot be decoded.
+    /// - Complexity: linear; allocates four bytes per number.
+    public func floats() throws(SwiftletError) -> [Float] {
+        switch format {
+        case .f32: numbers(Float.self) { $0 }
+        case .f16: numbers(UInt16.self) { Float(Float16(bitPattern: $0)) }
+        case .bf16: numbers(UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
+        case .i8: numbers(Int8.self) { Float($0) }
+        case .u8: numbers(UInt8.self) { Float($0) }
+        case .i16: numbers(Int16.self) { Float($0) }
+        case .i32: numbers(Int32.self) { Float($0) }
+        case .i64: numbers(Int64.self) { Float($0) }
+        case .f64: numbers(Double.self) { Float($0) }
+        default: throw SwiftletError(.unsupported, "numbers stored as \(format) cannot be decoded yet")
+        }
+    }
+
+    private func numbers<Stored: BitwiseCopyable>(_: Stored.Type, _ decode: (Stored) -> Float) -> [Float] {
+        withExtendedLifetime(owner) { bytes.bindMemory(to: Stored.self).map(decode) }
+    }
+}
