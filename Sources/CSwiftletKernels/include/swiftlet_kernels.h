@@ -78,18 +78,18 @@ typedef struct sl_kernels {
     void (*gelu_tanh_mul)(const float *gate, const float *up, float *y, size_t n);  // tanh approximation
     // Rotates the first 2·pairs dimensions of `heads` adjacent vectors of head_size, in place.
     // cosine, sine: [pairs] of this token's position.
-    void (*rope)(float *x, size_t heads, size_t head_size, size_t pairs, const float *cosine, const float *sine,
-                 sl_rope_pairing pairing);
+    void (*rope)(float *x, size_t heads, size_t head_size, size_t pairs, const float *cosine,
+                 const float *sine, sl_rope_pairing pairing);
 
     // out[token, head, value_size] = softmax(scale·q·K) V over the visible rows, online, never materialised.
     // Query row (token, head) is written at out + token·out_stride + head·value_size. lse (may be NULL)
-    // receives ln Σ exp(scale·q·k) at lse + token·lse_stride + head. A query that sees no row gets 0 and -inf.
+    // receives ln Σ exp(scale·q·k) at lse + token·lse_stride + head. A query that sees nothing gets 0, -inf.
     // scratch: sl_attend_scratch(key_size, value_size) floats.
     void (*attend)(const sl_kv_rows *kv, const sl_queries *q, float *out, size_t out_stride, float *lse,
                    size_t lse_stride, float *scratch);
     // p[query row, row_count] = exp(scale·q·k − lse), 0 where masked. Query rows as in sl_queries.
-    void (*attend_weights)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride, float *p,
-                           float *scratch);
+    void (*attend_weights)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
+                           float *p, float *scratch);
     // sums[row] += Σ over query rows of weight[query row] · p; weight NULL means 1.
     void (*attend_column_sums)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
                                const float *weight, float *sums, float *scratch);
@@ -102,6 +102,15 @@ const sl_kernels *sl_kernels_best(void);
 
 size_t sl_matmul_scratch(size_t cols);
 size_t sl_attend_scratch(size_t key_size, size_t value_size);
+
+// Tells the processor that this thread only waits for another one.
+static inline void sl_pause(void) {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,65 @@
+// Sizes of the formats, and the choice of an instruction set.
+#include "formats.h"
+#include "tiles.h"
+
+size_t sl_block_elements(sl_format format) {
+    if (format >= SL_Q2_K) return SL_SUPER_BLOCK;
+    return format >= SL_Q8_0 ? SL_SMALL_BLOCK : 1;
+}
+
+size_t sl_block_bytes(sl_format format) {
+    switch (format) {
+        case SL_F32: return sizeof(float);
+        case SL_F16:
+        case SL_BF16: return sizeof(uint16_t);
+        case SL_Q8_0: return sizeof(block_q8_0);
+        case SL_Q4_0: return sizeof(block_q4_0);
+        case SL_Q4_1: return sizeof(block_q4_1);
+        case SL_Q5_0: return sizeof(block_q5_0);
+        case SL_Q5_1: return sizeof(block_q5_1);
+        case SL_Q2_K: return sizeof(block_q2_K);
+        case SL_Q3_K: return sizeof(block_q3_K);
+        case SL_Q4_K: return sizeof(block_q4_K);
+        case SL_Q5_K: return sizeof(block_q5_K);
+        case SL_Q6_K: return sizeof(block_q6_K);
+        case SL_FORMAT_COUNT: return 0;
+    }
+    return 0;
+}
+
+// __builtin_cpu_supports also asks whether the operating system saves the wide registers.
+const sl_kernels *sl_kernels_for(sl_isa isa) {
+    switch (isa) {
+        case SL_ISA_SCALAR: return &sl_table_scalar;
+#if defined(__x86_64__)
+        case SL_ISA_AVX2: {
+            const bool runs = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+                && __builtin_cpu_supports("f16c");
+            return runs ? &sl_table_avx2 : NULL;
+        }
+        case SL_ISA_AVX512: {
+            const bool runs = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+                && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+            return runs && sl_kernels_for(SL_ISA_AVX2) ? &sl_table_avx512 : NULL;
+        }
+#elif defined(__aarch64__)
+        case SL_ISA_NEON: return &sl_table_neon;
+#endif
+        default: return NULL;
+    }
+}
+
+const sl_kernels *sl_kernels_best(void) {
+    const sl_isa order[] = {SL_ISA_AVX512, SL_ISA_AVX2, SL_ISA_NEON};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
+        const sl_kernels *table = sl_kernels_for(order[i]);
+        if (table) return table;
+    }
+    return &sl_table_scalar;
+}
+
+size_t sl_matmul_scratch(size_t cols) { return SL_ROW_TILE * cols; }
+
+size_t sl_attend_scratch(size_t key_size, size_t value_size) {
+    return SL_KV_TILE * (key_size + value_size) + SL_QUERY_TILE * (SL_KV_TILE + 2);
+}
