@@ -2,8 +2,11 @@ import SwiftletTensor
 
 /// The checked header of one GGUF file.
 struct GGUFHeader {
+    static let alignmentKey = "general.alignment"
+    static let defaultAlignment = 32
+
     let version: Int
-    private(set) var alignment = 32
+    private(set) var alignment = Self.defaultAlignment
     private(set) var keys: [String] = []
     private(set) var values: [String: GGUFValue] = [:]
     private(set) var tensors: [GGUFFile.TensorDescription] = []
@@ -60,11 +63,16 @@ struct GGUFHeader {
     }
 
     private mutating func readAlignment() throws(SwiftletError) {
-        guard let value = values["general.alignment"] else { return }
-        guard let number = value.int, number >= 8, number.nonzeroBitCount == 1 else {
-            throw cursor.problem("general.alignment is not a power of two of at least 8")
+        guard let value = values[Self.alignmentKey] else { return }
+        guard let number = Self.alignment(value) else {
+            throw cursor.problem("\(Self.alignmentKey) is not a power of two of at least 8")
         }
         alignment = number
+    }
+
+    /// The specification asks for a multiple of 8, and other readers for a power of two.
+    static func alignment(_ value: GGUFValue) -> Int? {
+        value.int.flatMap { $0 >= 8 && $0 <= 1 << 31 && $0.nonzeroBitCount == 1 ? $0 : nil }
     }
 
     private mutating func readTensors(_ count: Int) throws(SwiftletError) {

@@ -54,7 +54,10 @@ struct SafetensorsType: Sendable {
     /// Bits per number, or `nil` if the type is not known at all.
     var bits: Int? { format.map { $0.blockBytes * 8 } ?? Self.otherBits[name] }
 
-    static let readable = ["F32", "F16", "BF16", "F64", "I8", "U8", "I16", "I32", "I64", "BOOL"]
+    static let readable = formats.keys.sorted()
+
+    /// The name of a plain format.
+    static func name(of format: NumberFormat) -> String { format.rawValue.uppercased() }
 
     private static let formats: [String: NumberFormat] = [
         "F32": .f32, "F16": .f16, "BF16": .bf16, "F64": .f64, "I8": .i8, "U8": .u8, "I16": .i16, "I32": .i32,

@@ -13,20 +13,14 @@ package enum System {
         strerror(number).map { String(cString: $0) } ?? "error \(number)"
     }
 
-    /// Refuses a path that C would cut short at a zero byte.
-    package static func checkPath(_ path: String) throws(SwiftletError) {
+    /// Refuses a path that is empty or that C would cut short at a zero byte.
+    package static func checkPath(
+        _ path: String, _ code: SwiftletError.Code = .unreadable
+    ) throws(SwiftletError) {
         guard !path.utf8.contains(0) else {
-            throw SwiftletError(
-                .unreadable, "the path '\(path)' contains a zero byte, which no file name can")
+            throw SwiftletError(code, "the path '\(path)' contains a zero byte, which no file name can")
         }
-        guard !path.isEmpty else { throw SwiftletError(.unreadable, "the path is empty") }
-    }
-
-    /// What a path leads to, following links; `nil` if nothing is there or it cannot be looked at.
-    package static func kind(of path: String) -> FileKind? {
-        var information = stat()
-        guard !path.utf8.contains(0), stat(path, &information) == 0 else { return nil }
-        return FileKind(mode: information.st_mode)
+        guard !path.isEmpty else { throw SwiftletError(code, "the path is empty, expected that of a file") }
     }
 
     /// What a path can lead to.
@@ -40,5 +34,43 @@ package enum System {
             default: self = .other
             }
         }
+    }
+
+    /// What a path leads to, following links; `nil` if nothing is there or it cannot be looked at.
+    package static func kind(of path: String) -> FileKind? {
+        status(path).map { FileKind(mode: $0.st_mode) }
+    }
+
+    /// When a file or directory was last changed, in nanoseconds since 1970; 0 if nothing is there.
+    package static func modificationTime(of path: String) -> Int {
+        guard let status = status(path) else { return 0 }
+        #if canImport(Darwin)
+            let time = status.st_mtimespec
+        #else
+            let time = status.st_mtim
+        #endif
+        return time.tv_sec * 1_000_000_000 + time.tv_nsec
+    }
+
+    /// The names in a directory, sorted, without `.` and `..`.
+    package static func names(in directory: String) throws(SwiftletError) -> [String] {
+        try checkPath(directory)
+        guard let stream = opendir(directory) else {
+            throw SwiftletError(.unreadable, "\(directory): cannot be listed: \(message(errno))")
+        }
+        defer { closedir(stream) }
+        let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            let name = UnsafeRawPointer(entry).advanced(by: offset).assumingMemoryBound(to: CChar.self)
+            names.append(String(cString: name))
+        }
+        return names.filter { $0 != "." && $0 != ".." }.sorted()
+    }
+
+    private static func status(_ path: String) -> stat? {
+        var status = stat()
+        guard !path.utf8.contains(0), stat(path, &status) == 0 else { return nil }
+        return status
     }
 }

@@ -131,7 +131,7 @@ struct GGUFFileTests {
         file.metadata = [("general.alignment", 8, GGUFBytes.string("32"))]
         expectError(.malformed, "general.alignment", file)
         file.metadata = [("general.alignment", 10, GGUFBytes.integer(UInt64(1) << 62))]
-        expectError(.malformed, "multiple of", file)
+        expectError(.malformed, "general.alignment is not a power of two", file)
     }
 
     @Test("names number formats that it cannot read when they are asked for")

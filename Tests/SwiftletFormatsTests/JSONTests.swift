@@ -99,7 +99,8 @@ struct JSONTests {
         let cases: [(String, Double?)] = [
             ("0", 0), ("0.1", 0.1), ("-2.5e-3", -0.0025), ("1e400", .infinity), ("-1e400", -.infinity),
             ("1e-400", 0),
-            ("5e-324", .leastNonzeroMagnitude), ("1.7976931348623157e308", .greatestFiniteMagnitude), ("500000.0", 500_000),
+            ("5e-324", .leastNonzeroMagnitude), ("1.7976931348623157e308", .greatestFiniteMagnitude),
+            ("500000.0", 500_000),
             ("9007199254740993", 9_007_199_254_740_992), ("18446744073709551616", 0x1p64),
             ("Infinity", .infinity),
             ("-Infinity", -.infinity), ("\"1\"", nil), ("null", nil),

@@ -40,7 +40,7 @@ struct SafetensorsFileTests {
             "none":{"dtype":"F16","shape":[0,7],"data_offsets":[14,14]},
             "scalar":{"dtype":"I64","shape":[],"data_offsets":[14,22]}}
             """#
-        var data = LittleEndian()
+        var data = LittleEndianBytes()
         for bits in [0x3F80, 0xC000, 0x0000] as [UInt16] { data.append(bits) }
         for value in [0.5, -1.5] as [Float] { data.append(value.bitPattern) }
         data.append(Int64(-3))

@@ -1,20 +1,4 @@
-/// Builds binary files by hand, so that a test can write what no writer would.
-struct LittleEndian {
-    var bytes: [UInt8] = []
-
-    mutating func append<T: FixedWidthInteger>(_ value: T) {
-        withUnsafeBytes(of: value.littleEndian) { bytes.append(contentsOf: $0) }
-    }
-
-    mutating func append(text: String) {
-        append(UInt64(text.utf8.count))
-        bytes.append(contentsOf: text.utf8)
-    }
-
-    mutating func pad(to alignment: Int) {
-        bytes.append(contentsOf: repeatElement(0, count: (alignment - bytes.count % alignment) % alignment))
-    }
-}
+import SwiftletFormats
 
 /// A GGUF file whose every field can be wrong.
 struct GGUFBytes {
@@ -36,18 +20,18 @@ struct GGUFBytes {
     var data: [UInt8] = []
 
     var bytes: [UInt8] {
-        var file = LittleEndian()
+        var file = LittleEndianBytes()
         file.bytes = Array(magic.utf8)
         file.append(version)
         file.append(tensorCount ?? UInt64(tensors.count))
         file.append(keyCount ?? UInt64(metadata.count))
         for (key, type, value) in metadata {
-            file.append(text: key)
+            file.append(text: key.utf8)
             file.append(type)
             file.bytes += value
         }
         for tensor in tensors {
-            file.append(text: tensor.name)
+            file.append(text: tensor.name.utf8)
             file.append(UInt32(tensor.dimensions.count))
             for dimension in tensor.dimensions { file.append(dimension) }
             file.append(tensor.type)
@@ -59,15 +43,15 @@ struct GGUFBytes {
 
     /// The bytes of one little-endian integer.
     static func integer<T: FixedWidthInteger>(_ value: T) -> [UInt8] {
-        var file = LittleEndian()
+        var file = LittleEndianBytes()
         file.append(value)
         return file.bytes
     }
 
     /// The bytes of one string.
     static func string(_ text: String) -> [UInt8] {
-        var file = LittleEndian()
-        file.append(text: text)
+        var file = LittleEndianBytes()
+        file.append(text: text.utf8)
         return file.bytes
     }
 

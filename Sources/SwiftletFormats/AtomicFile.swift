@@ -1,0 +1,102 @@
+import SwiftletTensor
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
+/// A file that appears under its name complete or not at all.
+///
+/// Bytes go to a temporary file beside it, which ``commit()`` syncs and renames; without a commit it is removed.
+final class AtomicFile {
+    private let path: String
+    private let temporaryPath: String
+    private var descriptor: Int32
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    private var buffered = 0
+
+    init(path: String) throws(SwiftletError) {
+        try System.checkPath(path, .unwritable)
+        guard System.kind(of: path) != .directory else {
+            throw SwiftletError(.unwritable, "\(path) is a directory, expected the name of a file to write")
+        }
+        self.path = path
+        temporaryPath = "\(path).\(String(UInt32.random(in: 0 ... .max), radix: 16)).tmp"
+        descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw failure("cannot be created") }
+    }
+
+    deinit {
+        buffer.deallocate()
+        guard descriptor >= 0 else { return }
+        close(descriptor)
+        unlink(temporaryPath)
+    }
+
+    /// Appends bytes; small pieces are gathered before they are written.
+    func write(_ bytes: UnsafeRawBufferPointer) throws(SwiftletError) {
+        if buffered + bytes.count > buffer.count { try flush() }
+        if bytes.count > buffer.count {
+            try put(bytes)
+        } else {
+            UnsafeMutableRawBufferPointer(rebasing: buffer[buffered...]).copyMemory(from: bytes)
+            buffered += bytes.count
+        }
+    }
+
+    /// Appends an array.
+    func write(_ bytes: [UInt8]) throws(SwiftletError) {
+        let copy = bytes.withUnsafeBytes { ByteStorage(copying: $0) }
+        try write(copy.bytes)
+    }
+
+    /// Makes everything durable and gives the file its name, replacing what had it.
+    func commit() throws(SwiftletError) {
+        try flush()
+        guard fsync(descriptor) == 0 else { throw failure("cannot be synced") }
+        guard rename(temporaryPath, path) == 0 else { throw failure("cannot be renamed into place") }
+        close(descriptor)
+        descriptor = -1
+        syncDirectory()
+    }
+
+    private func flush() throws(SwiftletError) {
+        try put(UnsafeRawBufferPointer(rebasing: buffer[..<buffered]))
+        buffered = 0
+    }
+
+    private func put(_ bytes: UnsafeRawBufferPointer) throws(SwiftletError) {
+        var rest = bytes[...]
+        while !rest.isEmpty {
+            let piece = UnsafeRawBufferPointer(rebasing: rest.prefix(1 << 30))
+            #if canImport(Darwin)
+                let count = Darwin.write(descriptor, piece.baseAddress, piece.count)
+            #elseif canImport(Musl)
+                let count = Musl.write(descriptor, piece.baseAddress, piece.count)
+            #else
+                let count = Glibc.write(descriptor, piece.baseAddress, piece.count)
+            #endif
+            if count < 0 && errno == EINTR { continue }
+            guard count > 0 else { throw failure("cannot be written") }
+            rest = rest.dropFirst(count)
+        }
+    }
+
+    /// Makes the rename durable, as far as the file system can.
+    private func syncDirectory() {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        let directory = parts.dropLast().joined(separator: "/")
+        let parent = open(
+            directory.isEmpty ? (path.hasPrefix("/") ? "/" : ".") : directory, O_RDONLY | O_CLOEXEC)
+        guard parent >= 0 else { return }
+        fsync(parent)
+        close(parent)
+    }
+
+    private func failure(_ what: String) -> SwiftletError {
+        SwiftletError(.unwritable, "\(path): \(what): \(System.message(errno))")
+    }
+}
