@@ -205,7 +205,9 @@ struct PatternMatcher {
                 if place > low { stack.append(.giveBack(instruction: instruction, low: low, high: place)) }
                 return (instruction, place)
             case .takeMore(let instruction, let place):
-                guard case .star(let set, _) = program.instructions[instruction], place < end else { continue }
+                guard case .star(let set, _) = program.instructions[instruction], place < end else {
+                    continue
+                }
                 let (value, width) = UTF8Text.decode(text, place, end)
                 guard program.sets[set].contains(value), isNew(instruction, place + width) else { continue }
                 stack.append(.takeMore(instruction: instruction, at: place + width))

@@ -245,7 +245,9 @@ struct PatternParser {
         }
         if skip("\\R") {
             let lineEnds = CharacterSet([0x0A...0x0D, 0x85...0x85, 0x2028...0x2029])
-            let pair = PatternNode.sequence([.set(CharacterSet([0x0D...0x0D])), .set(CharacterSet([0x0A...0x0A]))])
+            let pair = PatternNode.sequence([
+                .set(CharacterSet([0x0D...0x0D])), .set(CharacterSet([0x0A...0x0A])),
+            ])
             return .atomic(.alternation([pair, .set(lineEnds)]))
         }
         switch try escaped() {
@@ -297,7 +299,8 @@ struct PatternParser {
         var value: UInt32 = 0
         var count = 0
         while let character = current, count < (isBraced ? 8 : digits),
-            let scalar = Unicode.Scalar(character), let digit = Character(scalar).hexDigitValue, scalar.isASCII
+            let scalar = Unicode.Scalar(character), let digit = Character(scalar).hexDigitValue,
+            scalar.isASCII
         {
             value = value << 4 | UInt32(digit)
             count += 1
@@ -400,7 +403,8 @@ struct PatternParser {
         position += 2
         let isNegative = skip("^")
         var name = ""
-        while let character = current, let scalar = Unicode.Scalar(character), scalar.properties.isAlphabetic {
+        while let character = current, let scalar = Unicode.Scalar(character), scalar.properties.isAlphabetic
+        {
             name.unicodeScalars.append(scalar)
             position += 1
         }

@@ -17,7 +17,11 @@ struct CharacterSet: Sendable, Hashable {
         }
         for range in self.ranges where range.lowerBound < 128 {
             for value in range.lowerBound...min(range.upperBound, 127) {
-                if value < 64 { ascii.low |= 1 << UInt64(value) } else { ascii.high |= 1 << UInt64(value - 64) }
+                if value < 64 {
+                    ascii.low |= 1 << UInt64(value)
+                } else {
+                    ascii.high |= 1 << UInt64(value - 64)
+                }
             }
         }
     }

@@ -71,7 +71,8 @@ enum UnicodeCategories {
 
     /// Two-letter names in the order of the numbers in ``runs``.
     static let names: [String] = [
-        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf", "Po",
+        "Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Me", "Nd", "Nl", "No", "Pc", "Pd", "Ps", "Pe", "Pi", "Pf",
+        "Po",
         "Sm", "Sc", "Sk", "So", "Zs", "Zl", "Zp", "Cc", "Cf", "Cs", "Co", "Cn",
     ]
 
@@ -129,7 +130,11 @@ enum UnicodeCategories {
         var high = runs.count
         while low < high {
             let middle = (low + high) / 2
-            if runs[middle].first + runs[middle].count <= Int(value) { low = middle + 1 } else { high = middle }
+            if runs[middle].first + runs[middle].count <= Int(value) {
+                low = middle + 1
+            } else {
+                high = middle
+            }
         }
         return low < runs.count ? runs[low].value : 0
     }

@@ -13,7 +13,7 @@ import unicodedata
 from pathlib import Path
 
 import regex
-from tokenizers import Regex, pre_tokenizers
+from tokenizers import Regex, normalizers, pre_tokenizers
 
 ROOT = Path(__file__).resolve().parents[4]
 CATEGORIES = (
@@ -60,7 +60,7 @@ def runs(values):
     return out
 
 
-def wrap(text, columns=104):
+def wrap(text, columns=100):
     """Lines of a Swift string literal whose line breaks are escaped."""
     return " \\\n".join("        " + text[i : i + columns - 2] for i in range(0, len(text), columns - 2)).replace(
         " \\\n", "\\\n"
@@ -81,6 +81,30 @@ def number(value):
         out = low[value % 32] + out
         value //= 32
     return out
+
+
+def differences(category):
+    """Where the classes of the BERT steps of `tokenizers`, frozen at older versions of Unicode, differ."""
+    points = [c for c in range(0x110000) if not 0xD800 <= c < 0xE000]
+    ascii_punctuation = {c for c in range(0x21, 0x7F) if not chr(c).isalnum()}
+    kept = set()
+    for k in range(0, len(points), 4096):
+        for piece, _ in pre_tokenizers.Punctuation("removed").pre_tokenize_str("".join(map(chr, points[k : k + 4096]))):
+            kept.update(map(ord, piece))
+    clean = normalizers.BertNormalizer(True, False, False, False)
+    strip = normalizers.BertNormalizer(False, False, True, False)
+    accents = normalizers.StripAccents()
+
+    def having(*names):
+        return {c for c in points if any(CATEGORIES[category[c]].startswith(n) for n in names)}
+
+    return {
+        "punctuation": (set(points) - kept) ^ (having("P") | ascii_punctuation),
+        "controls": {c for c in points if clean.normalize_str(f"a{chr(c)}b") == "ab"}
+        ^ ((having("Cc", "Cf", "Co") | {0, 0xFFFD}) - {9, 10, 13}),
+        "nonspacingMarks": {c for c in points if strip.normalize_str(chr(c)) == ""} ^ having("Mn"),
+        "combiningMarks": {c for c in points if accents.normalize_str(chr(c)) == ""} ^ having("M"),
+    }
 
 
 def main():
@@ -107,10 +131,16 @@ def main():
     combining = [unicodedata.combining(chr(c)) for c in range(0x110000)]
     classes = "".join(number(s) + number(n) for s, n in runs(combining))
 
+    packed = {}
+    for name, points in differences(category).items():
+        flags = runs([c in points for c in range(max(points) + 1)])
+        packed[name] = "".join(number(n) for _, n in flags)
+
+    decompose = normalizers.NFKD()
     canonical, compatible, excluded, previous = "", "", "", [0, 0, 0]
     for c in range(0x110000):
         fields = unicodedata.decomposition(chr(c)).split()
-        if not fields:
+        if not fields or decompose.normalize_str(chr(c)) == chr(c):
             continue
         kind = 1 if fields[0].startswith("<") else 0
         values = [int(f, 16) for f in fields[kind:]]
@@ -136,6 +166,11 @@ def main():
         + literal("scriptNames", "Names of the scripts; the number of a script is its place here, from one.", names)
         + "\n"
         + literal("scripts", "Pairs of script number (zero: none) and run length, from U+0000 on.", scripts)
+        + "".join(
+            "\n" + literal(name + "Changes", f"Where the BERT steps of `tokenizers` see {name} otherwise: "
+                           "lengths of runs, of the same and of others in turn.", text)
+            for name, text in packed.items()
+        )
         + "}\n"
     )
     (ROOT / "Sources/SwiftletText/UnicodeDecompositions.swift").write_text(

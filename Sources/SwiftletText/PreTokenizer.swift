@@ -1,0 +1,185 @@
+internal import SwiftletTensor
+
+/// Splits normalised text into the pieces that the vocabulary model sees separately.
+///
+/// A list of steps, each applied to the pieces of the one before. Pieces are never empty; text that is not UTF-8 is
+/// kept as it is, each stray byte counting as one character without a class.
+///
+/// Source: the `pre_tokenizers` of Hugging Face `tokenizers` 0.23 and the pre-tokenizer names of llama.cpp.
+package struct PreTokenizer: Sendable {
+    /// Whether the vocabulary is written in the byte-level alphabet of GPT-2; the pieces themselves are raw bytes.
+    package var isByteLevel: Bool
+
+    let steps: [PreTokenizerStep]
+
+    init(steps: [PreTokenizerStep], isByteLevel: Bool) {
+        self.steps = steps
+        self.isByteLevel = isByteLevel
+    }
+
+    /// Calls `body` with every piece of `text`, in order.
+    ///
+    /// - Parameters:
+    ///   - text: UTF-8, normalised.
+    ///   - isFirst: whether the text is the first section of the input, for the steps that put a prefix only there.
+    package func split(_ text: [UInt8], isFirst: Bool, _ body: (_ piece: [UInt8]) -> Void) {
+        forEachPiece(of: text, isFirst: isFirst) { body(Array($0)) }
+    }
+
+    /// The same as ``split(_:isFirst:_:)`` without a copy of each piece; a piece is valid during its call only.
+    package func forEachPiece(
+        of text: [UInt8], isFirst: Bool, _ body: (_ piece: UnsafeBufferPointer<UInt8>) -> Void
+    ) {
+        if text.isEmpty { return }
+        if steps.count == 1, case .scan(let scanner) = steps[0] {
+            text.withUnsafeBufferPointer { buffer in
+                scanner.forEachPiece(of: buffer) { body(UnsafeBufferPointer(rebasing: buffer[$0])) }
+            }
+            return
+        }
+        var pieces = Pieces(bytes: text, ranges: [0..<text.count], isAtStart: isFirst)
+        for step in steps { step.apply(to: &pieces) }
+        pieces.bytes.withUnsafeBufferPointer { buffer in
+            for range in pieces.ranges { body(UnsafeBufferPointer(rebasing: buffer[range])) }
+        }
+    }
+}
+
+extension Scanner {
+    /// Calls `body` with the range of every piece of `text`, in order and without gaps.
+    @inline(__always)
+    func forEachPiece(of text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void) {
+        guard let base = text.baseAddress else { return }
+        let classes = UnicodeClasses.shared
+        var start = 0
+        while start < text.count {
+            let end = pieceEnd(base, from: start, to: text.count, classes)
+            body(start..<end)
+            start = end
+        }
+    }
+}
+
+/// Text and its pieces between two steps.
+struct Pieces {
+    var bytes: [UInt8]
+    /// Ascending, disjoint, never empty.
+    var ranges: [Range<Int>]
+    /// Whether byte 0 is the beginning of the input.
+    var isAtStart: Bool
+
+    /// Cuts every piece: `matches` reports the matches in a piece, relative to it, from left to right.
+    mutating func cut(
+        _ behavior: SplitBehavior, inverted: Bool = false,
+        _ matches: (UnsafeBufferPointer<UInt8>, (Range<Int>) -> Void) -> Void
+    ) {
+        var cut: [Range<Int>] = []
+        cut.reserveCapacity(ranges.count)
+        bytes.withUnsafeBufferPointer { buffer in
+            for piece in ranges {
+                var collector = SplitCollector(
+                    behavior: behavior, inverted: inverted, offset: piece.lowerBound)
+                matches(UnsafeBufferPointer(rebasing: buffer[piece])) { collector.match($0) }
+                collector.finish(at: piece.count, into: &cut)
+            }
+        }
+        ranges = cut
+    }
+
+    /// Cuts at the characters for which `isMatch` holds.
+    mutating func cut(_ behavior: SplitBehavior, characters isMatch: (UInt32) -> Bool) {
+        cut(behavior) { text, report in
+            guard let base = text.baseAddress else { return }
+            var i = 0
+            while i < text.count {
+                let (value, width) = UTF8Text.decode(base, i, text.count)
+                if isMatch(value) { report(i..<i + width) }
+                i += width
+            }
+        }
+    }
+
+    /// Replaces the bytes of every piece; `isStart` says whether the piece begins at the start of the input.
+    mutating func rewrite(_ body: (_ piece: ArraySlice<UInt8>, _ isStart: Bool) -> [UInt8]) {
+        var text: [UInt8] = []
+        var rewritten: [Range<Int>] = []
+        text.reserveCapacity(bytes.count + ranges.count)
+        var startsAtStart = false
+        for range in ranges {
+            let isStart = isAtStart && range.lowerBound == 0
+            let start = text.count
+            text += body(bytes[range], isStart)
+            if isStart { startsAtStart = true }
+            if text.count > start { rewritten.append(start..<text.count) }
+        }
+        bytes = text
+        ranges = rewritten
+        isAtStart = startsAtStart
+    }
+}
+
+/// What becomes of the text that a splitting pattern matches.
+enum SplitBehavior: String, Sendable {
+    case removed = "Removed"
+    case isolated = "Isolated"
+    case mergedWithPrevious = "MergedWithPrevious"
+    case mergedWithNext = "MergedWithNext"
+    case contiguous = "Contiguous"
+}
+
+/// Turns the matches in one piece into smaller pieces.
+struct SplitCollector {
+    let behavior: SplitBehavior
+    let inverted: Bool
+    /// Where the piece begins in the text.
+    let offset: Int
+    private var parts: [(range: Range<Int>, isMatch: Bool)] = []
+    private var position = 0
+
+    init(behavior: SplitBehavior, inverted: Bool, offset: Int) {
+        self.behavior = behavior
+        self.inverted = inverted
+        self.offset = offset
+    }
+
+    /// Adds a match behind the ones before.
+    mutating func match(_ range: Range<Int>) {
+        if range.lowerBound > position { parts.append((position..<range.lowerBound, inverted)) }
+        parts.append((range, !inverted))
+        position = range.upperBound
+    }
+
+    /// Appends the pieces, which are not empty; the piece has `count` bytes.
+    mutating func finish(at count: Int, into pieces: inout [Range<Int>]) {
+        if position < count { parts.append((position..<count, inverted)) }
+        var cut: [Range<Int>] = []
+        switch behavior {
+        case .removed: cut = parts.lazy.filter { !$0.isMatch }.map(\.range)
+        case .isolated: cut = parts.map(\.range)
+        case .contiguous: cut = merged { isMatch, wasMatch in isMatch == wasMatch }
+        case .mergedWithPrevious: cut = merged { isMatch, wasMatch in isMatch && !wasMatch }
+        case .mergedWithNext:
+            parts.reverse()
+            cut = merged { isMatch, wasMatch in isMatch && !wasMatch }.reversed()
+        }
+        for range in cut where !range.isEmpty {
+            pieces.append(range.lowerBound + offset..<range.upperBound + offset)
+        }
+    }
+
+    /// Joins each part to the one before where `joins` says so; the first has a gap before it.
+    private func merged(_ joins: (_ isMatch: Bool, _ wasMatch: Bool) -> Bool) -> [Range<Int>] {
+        var merged: [Range<Int>] = []
+        var wasMatch = false
+        for (range, isMatch) in parts {
+            if joins(isMatch, wasMatch), let last = merged.last {
+                let low = min(last.lowerBound, range.lowerBound)
+                merged[merged.count - 1] = low..<max(last.upperBound, range.upperBound)
+            } else {
+                merged.append(range)
+            }
+            wasMatch = isMatch
+        }
+        return merged
+    }
+}

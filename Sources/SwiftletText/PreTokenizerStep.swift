@@ -1,0 +1,217 @@
+/// One step of a ``PreTokenizer``.
+enum PreTokenizerStep: Sendable {
+    /// When a ``metaspace(replacement:prefix:splits:)`` step puts its mark before a piece that has none.
+    enum Prefix: Sendable {
+        case always, first, never
+    }
+
+    case scan(Scanner)
+    case pattern(Pattern, SplitBehavior, inverted: Bool)
+    case literal([UInt8], SplitBehavior, inverted: Bool)
+    case delimiter(UInt32)
+    case digits(SplitBehavior)
+    case punctuation(SplitBehavior)
+    case whitespace
+    case scripts
+    case fixedLength(Int)
+    case metaspace(replacement: UInt32, prefix: Prefix, splits: Bool)
+    /// Puts a space before pieces that do not start with one.
+    case spaceBefore
+    /// Writes bytes in the byte-level alphabet, for steps that come behind a `ByteLevel`; undone by ``fromAlphabet``.
+    case toAlphabet
+    case fromAlphabet
+
+    /// Replaces `pieces` by the pieces that the step makes of them.
+    func apply(to pieces: inout Pieces) {
+        switch self {
+        case .scan(let scanner):
+            pieces.cut(.isolated) { text, report in scanner.forEachPiece(of: text, report) }
+        case .pattern(let pattern, let behavior, let inverted):
+            pieces.cut(behavior, inverted: inverted) { text, report in
+                pattern.forEachMatch(in: text, report)
+            }
+        case .literal(let literal, let behavior, let inverted):
+            pieces.cut(behavior, inverted: inverted) { text, report in
+                PreTokenizerStep.forEachOccurrence(of: literal, in: text, report)
+            }
+        case .delimiter(let delimiter): pieces.cut(.removed) { $0 == delimiter }
+        case .digits(let behavior):
+            let classes = UnicodeClasses.shared
+            pieces.cut(behavior) { classes[$0].contains(.number) }
+        case .punctuation(let behavior): pieces.cut(behavior) { BertClasses.punctuation.contains($0) }
+        case .whitespace:
+            let classes = UnicodeClasses.shared
+            pieces.cut(.removed) { classes[$0].contains(.space) }
+        case .scripts: pieces.cutAtScripts()
+        case .fixedLength(let length): pieces.cutAtLength(length)
+        case .metaspace(let replacement, let prefix, let splits):
+            pieces.applyMetaspace(replacement, prefix, splits: splits)
+        case .spaceBefore:
+            pieces.rewrite { piece, _ in piece.first == 0x20 ? Array(piece) : [0x20] + piece }
+        case .toAlphabet: pieces.rewrite { piece, _ in ByteAlphabet.encode(piece) }
+        case .fromAlphabet: pieces.rewrite { piece, _ in ByteAlphabet.decode(Array(piece)) }
+        }
+    }
+
+    /// Calls `body` with the range of every occurrence of `literal`, which is not empty, without overlap.
+    static func forEachOccurrence(
+        of literal: [UInt8], in text: UnsafeBufferPointer<UInt8>, _ body: (Range<Int>) -> Void
+    ) {
+        var i = 0
+        while i + literal.count <= text.count {
+            if text[i] == literal[0], text[i..<i + literal.count].elementsEqual(literal) {
+                body(i..<i + literal.count)
+                i += literal.count
+            } else {
+                i += 1
+            }
+        }
+    }
+}
+
+extension Pieces {
+    /// Marks spaces by `replacement`, puts one in front as the scheme says, and cuts before every mark.
+    mutating func applyMetaspace(_ replacement: UInt32, _ prefix: PreTokenizerStep.Prefix, splits: Bool) {
+        let mark = UTF8Text.bytes([replacement])
+        rewrite { piece, isStart in
+            var text: [UInt8] = []
+            text.reserveCapacity(piece.count + 3)
+            for byte in piece { if byte == 0x20 { text += mark } else { text.append(byte) } }
+            let wantsMark =
+                switch prefix {
+                case .always: true
+                case .first: isStart
+                case .never: false
+                }
+            return wantsMark && !text.starts(with: mark) ? mark + text : text
+        }
+        if splits { cut(.mergedWithNext) { $0 == replacement } }
+    }
+
+    /// Cuts where the script changes, as SentencePiece does: kana count as Han, spaces as any script.
+    mutating func cutAtScripts() {
+        cutBefore { value, last in
+            let raw = UnicodeCategories.script(of: value)
+            let isKana = raw == ScriptNumbers.hiragana || raw == ScriptNumbers.katakana
+            let script = value == 0x20 ? 0 : value == 0x30FC || isKana ? ScriptNumbers.han : raw
+            if script == 0 { return false }
+            defer { last = script }
+            return last != script
+        }
+    }
+
+    /// Cuts behind every `length` characters.
+    mutating func cutAtLength(_ length: Int) {
+        cutBefore { _, count in
+            defer { count = (count + 1) % length }
+            return count == 0
+        }
+    }
+
+    /// Cuts before the characters for which `isStart` holds and drops what is before the first of them, as
+    /// `tokenizers` does for text that begins without a script; the second argument is a state, 0 at first.
+    private mutating func cutBefore(_ isStart: (UInt32, inout Int) -> Bool) {
+        cut(.removed, inverted: true) { text, report in
+            guard let base = text.baseAddress else { return }
+            var state = 0
+            var start: Int?
+            var i = 0
+            while i < text.count {
+                let (value, width) = UTF8Text.decode(base, i, text.count)
+                if isStart(value, &state) {
+                    if let start { report(start..<i) }
+                    start = i
+                }
+                i += width
+            }
+            if let start { report(start..<text.count) }
+        }
+    }
+}
+
+private enum ScriptNumbers {
+    static let han = number("Han")
+    static let hiragana = number("Hiragana")
+    static let katakana = number("Katakana")
+
+    private static func number(_ name: String) -> Int {
+        (UnicodeCategories.scriptNames.firstIndex(of: name) ?? -1) + 1
+    }
+}
+
+/// The classes that the BERT steps of `tokenizers` use; their Unicode is older than that of the patterns.
+enum BertClasses {
+    /// General category P and the symbols of ASCII.
+    static let punctuation = CharacterSet(category: "P")
+        .union(CharacterSet([0x21...0x2F, 0x3A...0x40, 0x5B...0x60, 0x7B...0x7E]))
+        .changed(by: UnicodeData.punctuationChanges)
+    /// What `clean_text` removes: controls, formats, private use, U+0000 and U+FFFD, but no line ends and tabs.
+    static let removed = ["Cc", "Cf", "Co"].reduce(CharacterSet([0xFFFD...0xFFFD])) {
+        $0.union(CharacterSet(category: $1))
+    }
+    .intersection(CharacterSet([0x09...0x0A, 0x0D...0x0D]).complement)
+    .changed(by: UnicodeData.controlsChanges)
+    /// General category Mn, which `strip_accents` removes.
+    static let nonspacingMarks = CharacterSet(category: "Mn").changed(by: UnicodeData.nonspacingMarksChanges)
+    /// General category M, which `StripAccents` removes.
+    static let combiningMarks = CharacterSet(category: "M").changed(by: UnicodeData.combiningMarksChanges)
+}
+
+extension CharacterSet {
+    /// The set with membership turned around in every second one of the runs whose lengths `changes` holds.
+    fileprivate func changed(by changes: StaticString) -> CharacterSet {
+        var reader = PackedNumbers(changes)
+        var turned: [ClosedRange<UInt32>] = []
+        var first: UInt32 = 0
+        var isTurned = false
+        while let count = reader.next() {
+            if isTurned { turned.append(first...first + UInt32(count) - 1) }
+            first += UInt32(count)
+            isTurned.toggle()
+        }
+        let changes = CharacterSet(turned)
+        return intersection(changes.complement).union(changes.intersection(complement))
+    }
+}
+
+/// The alphabet of GPT-2, one printable character for each byte.
+package enum ByteAlphabet {
+    /// The character of each byte.
+    package static let characters: [UInt32] = {
+        var next: UInt32 = 256
+        return (0..<256).map { (byte: UInt32) in
+            if (0x21...0x7E).contains(byte) || (0xA1...0xAC).contains(byte) || (0xAE...0xFF).contains(byte) {
+                return byte
+            }
+            defer { next += 1 }
+            return next
+        }
+    }()
+
+    private static let bytesOfCharacters: [UInt8?] = {
+        var bytes = [UInt8?](repeating: nil, count: 0x180)
+        for (byte, character) in characters.enumerated() { bytes[Int(character)] = UInt8(byte) }
+        return bytes
+    }()
+
+    /// The byte of a character; `nil` if the character is not in the alphabet.
+    package static func byte(of character: UInt32) -> UInt8? {
+        character < 0x180 ? bytesOfCharacters[Int(character)] : nil
+    }
+
+    /// `bytes` written in the alphabet, as UTF-8.
+    package static func encode(_ bytes: some Sequence<UInt8>) -> [UInt8] {
+        let characters = characters
+        return UTF8Text.bytes(bytes.lazy.map { characters[Int($0)] })
+    }
+
+    /// The bytes that `text` stands for; characters outside of the alphabet keep their own bytes.
+    package static func decode(_ text: [UInt8]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.count)
+        UTF8Text.forEach(text) { value in
+            if let byte = byte(of: value) { bytes.append(byte) } else { UTF8Text.append(value, to: &bytes) }
+        }
+        return bytes
+    }
+}
