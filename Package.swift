@@ -13,11 +13,11 @@ func module(_ name: String, _ dependencies: [Target.Dependency], resources: [Res
 }
 
 /// The tests of one target; fixtures are found through `#filePath`, so nothing is copied.
-func tests(of target: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func tests(of target: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
     .testTarget(
         name: "\(target)Tests",
         dependencies: [.target(name: target), "SwiftletTestSupport"] + dependencies,
-        exclude: [],
+        exclude: exclude,
         swiftSettings: swiftSettings)
 }
 
@@ -56,7 +56,8 @@ let package = Package(
         tests(of: "SwiftletFormats", ["SwiftletTensor"]),
         tests(of: "SwiftletText", ["SwiftletFormats", "SwiftletTensor"]),
         tests(of: "SwiftletCache", ["SwiftletTensor"]),
-        tests(of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"]),
+        tests(
+            of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"], exclude: ["Fixtures"]),
         tests(of: "SwiftletEngine", ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletModels"]),
     ],
     swiftLanguageModes: [.v6],

@@ -1,0 +1,160 @@
+/// What a policy wants recorded while a layer attends; everything is off by default and costs nothing then.
+///
+/// No item ever needs the whole matrix of attention probabilities: weights are recomputed tile by tile from the
+/// softmax normalisers, or from stored queries.
+public struct KVEvidence: Hashable, Sendable {
+    /// Number W of newest queries whose attention over all rows can be asked for after prefill; keeps
+    /// `W × heads × keySize` floats per layer, however the prompt was cut into chunks.
+    public var windowQueries: Int
+    /// Sums of attention over **all** queries, per query head and row; a second sweep over the keys.
+    public var columnSums: Bool
+    /// Mean and covariance of the queries before rotation, per query head.
+    public var queryMoments: Bool
+    /// Number of decode steps whose attention rows stay with the cached rows.
+    public var rollingRows: Int
+
+    /// Records what is asked for.
+    public init(
+        windowQueries: Int = 0, columnSums: Bool = false, queryMoments: Bool = false, rollingRows: Int = 0
+    ) {
+        self.windowQueries = windowQueries
+        self.columnSums = columnSums
+        self.queryMoments = queryMoments
+        self.rollingRows = rollingRows
+    }
+
+    /// Whether anything is recorded.
+    public var isEmpty: Bool { self == KVEvidence() }
+
+    /// Whether softmax normalisers are needed after attention.
+    var needsNormalizers: Bool { columnSums || rollingRows > 0 }
+}
+
+/// What was recorded for one layer of one sequence.
+package struct KVEvidenceRecord {
+    private let needs: KVEvidence
+    private let shape: KVLayerShape
+    /// The newest queries, rotated: `[window, heads, keySize]`, oldest first.
+    package private(set) var windowQueries: [Float] = []
+    /// Their positions.
+    package private(set) var windowPositions: [Int32] = []
+    /// Sum over all queries so far of the attention that a row received: `[heads][rows]`.
+    package private(set) var columnSums: [[Float]]
+    /// Attention of the newest decode steps over the rows, 0 before a row existed: `[heads][steps][rows]`.
+    package private(set) var rollingRows: [[[Float]]]
+    /// Moments of the unrotated queries per head.
+    package private(set) var queryMoments: [QueryMoments]
+
+    package init(_ needs: KVEvidence, shape: KVLayerShape) {
+        self.needs = needs
+        self.shape = shape
+        columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
+        rollingRows = Array(repeating: [], count: needs.rollingRows > 0 ? shape.headCount : 0)
+        queryMoments = Array(
+            repeating: QueryMoments(size: shape.keySize), count: needs.queryMoments ? shape.headCount : 0)
+    }
+
+    /// Bytes of everything recorded.
+    package var heldBytes: Int {
+        let floats =
+            windowQueries.count + columnSums.reduce(0) { $0 + $1.count }
+            + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
+            + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
+        return floats * MemoryLayout<Float>.stride + windowPositions.count * MemoryLayout<Int32>.stride
+    }
+
+    /// Adds queries before rotation, `[tokens, heads, keySize]`.
+    package mutating func record(unrotated queries: UnsafePointer<Float>, tokens: Int) {
+        for head in queryMoments.indices {
+            for token in 0..<tokens {
+                queryMoments[head].add(queries + (token * shape.headCount + head) * shape.keySize)
+            }
+        }
+    }
+
+    /// Keeps the newest of the rotated queries `[tokens, heads, keySize]`.
+    package mutating func record(
+        rotated queries: UnsafePointer<Float>, positions: UnsafeBufferPointer<Int32>
+    ) {
+        guard needs.windowQueries > 0 else { return }
+        let width = shape.headCount * shape.keySize
+        let taken = min(positions.count, needs.windowQueries)
+        let first = positions.count - taken
+        windowQueries += UnsafeBufferPointer(start: queries + first * width, count: taken * width)
+        windowPositions += positions[first...]
+        let excess = windowPositions.count - needs.windowQueries
+        if excess > 0 {
+            windowQueries.removeFirst(excess * width)
+            windowPositions.removeFirst(excess)
+        }
+    }
+
+    /// Lends the column sums of a head, grown with zeros to `rowCount`.
+    package mutating func withColumnSums(
+        head: Int, rowCount: Int, _ body: (UnsafeMutablePointer<Float>) -> Void
+    ) {
+        columnSums[head].padWithZeros(to: rowCount)
+        columnSums[head].withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
+    }
+
+    /// Adds the attention row of a decode step for one head; older rows grow with zeros.
+    package mutating func addRollingRow(_ row: [Float], head: Int) {
+        for index in rollingRows[head].indices { rollingRows[head][index].padWithZeros(to: row.count) }
+        rollingRows[head].append(row)
+        if rollingRows[head].count > needs.rollingRows { rollingRows[head].removeFirst() }
+    }
+
+    /// Follows the cache when rows are dropped.
+    package mutating func keep(_ selection: KVSelection) {
+        for head in columnSums.indices {
+            columnSums[head].keep(selection.rows(ofHead: head / shape.group))
+        }
+        for head in rollingRows.indices {
+            for index in rollingRows[head].indices {
+                rollingRows[head][index].keep(selection.rows(ofHead: head / shape.group))
+            }
+        }
+    }
+}
+
+/// Mean and covariance of vectors that arrive one by one, accumulated in double precision.
+package struct QueryMoments {
+    package private(set) var count = 0
+    private var sum: [Double]
+    private var products: [Double]              // [size, size]
+
+    init(size: Int) {
+        sum = Array(repeating: 0, count: size)
+        products = Array(repeating: 0, count: size * size)
+    }
+
+    mutating func add(_ vector: UnsafePointer<Float>) {
+        count += 1
+        for i in sum.indices {
+            let x = Double(vector[i])
+            sum[i] += x
+            for j in sum.indices { products[i * sum.count + j] += x * Double(vector[j]) }
+        }
+    }
+
+    /// The mean vector, `[size]`.
+    package var mean: [Double] { sum.map { $0 / Double(count) } }
+
+    /// The covariance, `[size, size]`, divided by the count.
+    package var covariance: [Double] {
+        let mean = mean
+        return products.indices.map {
+            products[$0] / Double(count) - mean[$0 / sum.count] * mean[$0 % sum.count]
+        }
+    }
+}
+
+extension [Float] {
+    fileprivate mutating func padWithZeros(to length: Int) {
+        if count < length { append(contentsOf: repeatElement(0, count: length - count)) }
+    }
+
+    fileprivate mutating func keep(_ rows: [Int]) {
+        self = rows.map { $0 < count ? self[$0] : 0 }
+    }
+}

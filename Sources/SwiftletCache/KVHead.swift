@@ -1,0 +1,147 @@
+import CSwiftletKernels
+import SwiftletTensor
+
+/// The cached rows of one KV head: pages of keys and values, and the position of every row.
+///
+/// A row's index says nothing about its position. Copies share pages until one of them writes.
+struct KVHead {
+    private let geometry: KVPageGeometry
+    private let pool: KVPagePool
+    private let kernels: Kernels
+    private var pages: [KVPage] = []
+    private var keys: [UnsafeRawPointer?] = []          // per page, as the kernels want them
+    private var values: [UnsafeRawPointer?] = []
+    /// Position of each row in its sequence.
+    private(set) var positions: [Int32] = []
+
+    init(_ geometry: KVPageGeometry, pool: KVPagePool, kernels: Kernels) {
+        self.geometry = geometry
+        self.pool = pool
+        self.kernels = kernels
+    }
+
+    var rowCount: Int { positions.count }
+
+    /// Bytes of pages and positions.
+    var heldBytes: Int {
+        pages.count * geometry.pageBytes + positions.capacity * MemoryLayout<Int32>.stride
+    }
+
+    /// Adds rows, given as floats `[positions.count, size]` with a stride between tokens.
+    mutating func append(
+        keys: UnsafePointer<Float>, keyStride: Int, values: UnsafePointer<Float>, valueStride: Int,
+        positions new: UnsafeBufferPointer<Int32>
+    ) throws(SwiftletError) {
+        try reserve(rowCount + new.count)
+        for (token, position) in new.enumerated() {
+            let row = positions.count
+            try write(row, key: keys + token * keyStride, value: values + token * valueStride)
+            positions.append(position)
+        }
+    }
+
+    /// Replaces key and value of a row, keeping its position.
+    mutating func write(_ row: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>) throws(SwiftletError) {
+        try makeUnique(page: row / KVPage.rowCapacity)
+        let (page, offset) = locate(row)
+        let formats = geometry.kernelFormats
+        let written =
+            kernels.quantize(
+                formats.key, key, into: page.keys + offset * geometry.keyRowBytes, count: geometry.keySize)
+            && kernels.quantize(
+                formats.value, value, into: page.values + offset * geometry.valueRowBytes,
+                count: geometry.valueSize)
+        precondition(written, "no kernel writes \(geometry.format)")
+    }
+
+    /// Reads a row back as floats.
+    func read(_ row: Int, key: UnsafeMutablePointer<Float>, value: UnsafeMutablePointer<Float>) {
+        let (page, offset) = locate(row)
+        let formats = geometry.kernelFormats
+        kernels.dequantize(
+            formats.key, page.keys + offset * geometry.keyRowBytes, into: key, count: geometry.keySize)
+        kernels.dequantize(
+            formats.value, page.values + offset * geometry.valueRowBytes, into: value,
+            count: geometry.valueSize)
+    }
+
+    /// Keeps the rows `kept`, ascending, in their order; whole pages left over go back to the pool.
+    mutating func keep(_ kept: [Int]) throws(SwiftletError) {
+        for (target, source) in kept.enumerated() where target != source {
+            precondition(source > target && source < rowCount, "row \(source) of \(rowCount), target \(target)")
+            try move(source, to: target)
+            positions[target] = positions[source]
+        }
+        dropRows(from: kept.count)
+    }
+
+    /// Drops every row whose position is `position` or later.
+    mutating func truncate(from position: Int32) throws(SwiftletError) {
+        if let last = positions.last, last < position, positions.allSatisfy({ $0 < position }) { return }
+        try keep(positions.indices.filter { positions[$0] < position })
+    }
+
+    /// Lends the rows to a kernel.
+    func withRows<Result>(_ body: (sl_kv_rows) -> Result) -> Result {
+        keys.withUnsafeBufferPointer { keys in
+            values.withUnsafeBufferPointer { values in
+                positions.withUnsafeBufferPointer { positions in
+                    body(
+                        sl_kv_rows(
+                        keys: keys.baseAddress, values: values.baseAddress, positions: positions.baseAddress,
+                        row_count: positions.count, page_rows: KVPage.rowCapacity, key_size: geometry.keySize,
+                        value_size: geometry.valueSize, key_format: geometry.kernelFormats.key,
+                        value_format: geometry.kernelFormats.value))
+                }
+            }
+        }
+    }
+
+    private func locate(_ row: Int) -> (page: KVPage, offset: Int) {
+        let (page, offset) = row.quotientAndRemainder(dividingBy: KVPage.rowCapacity)
+        return (pages[page], offset)
+    }
+
+    private mutating func move(_ source: Int, to target: Int) throws(SwiftletError) {
+        try makeUnique(page: target / KVPage.rowCapacity)
+        let (from, old) = locate(source)
+        let (to, new) = locate(target)
+        (to.keys + new * geometry.keyRowBytes).copyMemory(
+            from: from.keys + old * geometry.keyRowBytes, byteCount: geometry.keyRowBytes)
+        (to.values + new * geometry.valueRowBytes).copyMemory(
+            from: from.values + old * geometry.valueRowBytes, byteCount: geometry.valueRowBytes)
+    }
+
+    private mutating func dropRows(from row: Int) {
+        positions.removeSubrange(row...)
+        if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = Array(positions) }
+        let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
+        pages.removeSubrange(pageCount...)
+        keys.removeSubrange(pageCount...)
+        values.removeSubrange(pageCount...)
+    }
+
+    private mutating func reserve(_ rows: Int) throws(SwiftletError) {
+        while pages.count * KVPage.rowCapacity < rows {
+            guard let page = KVPage(geometry, pool: pool) else { throw Self.outOfMemory(pool) }
+            pages.append(page)
+            keys.append(UnsafeRawPointer(page.keys))
+            values.append(UnsafeRawPointer(page.values))
+        }
+    }
+
+    private mutating func makeUnique(page index: Int) throws(SwiftletError) {
+        guard !isKnownUniquelyReferenced(&pages[index]) else { return }
+        guard let page = pages[index].copy() else { throw Self.outOfMemory(pool) }
+        pages[index] = page
+        keys[index] = UnsafeRawPointer(page.keys)
+        values[index] = UnsafeRawPointer(page.values)
+    }
+
+    private static func outOfMemory(_ pool: KVPagePool) -> SwiftletError {
+        SwiftletError(
+            .limit,
+            "The system has no memory left for the cache, which holds \(pool.heldBytes) bytes; use a shorter "
+                + "context (-c) or a smaller model.")
+    }
+}

@@ -1,0 +1,118 @@
+import CSwiftletKernels
+package import SwiftletTensor
+
+/// What a policy sees of one layer of one sequence: positions, rows and the evidence that it asked for.
+public struct KVLayerView {
+    /// The layer's place in the plan.
+    public let layer: Int
+    /// What the sequence is doing.
+    public let phase: KVPhase
+    /// Heads and sizes.
+    public let shape: KVLayerShape
+    /// Factor of `q·k` before the softmax.
+    public let scale: Float
+
+    private let slot: KVSlot
+    private let record: KVEvidenceRecord
+    private let kernels: Kernels
+
+    package init(
+        layer: Int, phase: KVPhase, slot: KVSlot, record: KVEvidenceRecord, scale: Float, kernels: Kernels
+    ) {
+        self.layer = layer
+        self.phase = phase
+        self.slot = slot
+        self.record = record
+        self.scale = scale
+        self.kernels = kernels
+        shape = slot.shape
+    }
+
+    /// The position of every row of one KV head, by row.
+    public func positions(ofHead head: Int) -> [Int32] { slot.positions(ofHead: head) }
+
+    /// Key and value of one row.
+    public func row(_ row: Int, ofHead head: Int) -> (key: [Float], value: [Float]) {
+        slot.row(row, ofHead: head)
+    }
+
+    /// Attention received by every row of a query head, summed over all queries so far: `[rows]`.
+    public func columnSums(ofQueryHead head: Int) -> [Float] {
+        precondition(!record.columnSums.isEmpty, "the policy did not ask for column sums")
+        return record.columnSums[head]
+    }
+
+    /// Attention of the newest decode steps over the rows of a query head: `[steps][rows]`, oldest first.
+    public func rollingRows(ofQueryHead head: Int) -> [[Float]] {
+        precondition(!record.rollingRows.isEmpty, "the policy did not ask for rolling rows")
+        return record.rollingRows[head]
+    }
+
+    /// Mean `[keySize]` and covariance `[keySize, keySize]` of a head's queries before rotation.
+    public func queryMoments(ofQueryHead head: Int) -> (mean: [Double], covariance: [Double], count: Int) {
+        precondition(!record.queryMoments.isEmpty, "the policy did not ask for query moments")
+        let moments = record.queryMoments[head]
+        return (moments.mean, moments.covariance, moments.count)
+    }
+
+    /// Number of newest queries that were kept.
+    public var windowCount: Int { record.windowPositions.count }
+
+    /// Attention of the newest queries over the rows of one KV head, `[windowCount][group][rows]`, oldest first.
+    ///
+    /// - Complexity: `windowCount × group × rows × keySize` multiply-adds.
+    public func windowWeights(ofHead head: Int) -> [[[Float]]] {
+        let rows = slot.rowCount(ofHead: head)
+        var weights = [Float](repeating: 0, count: windowCount * shape.group * rows)
+        withWindow(head) { kv, queries, normalizers, scratch in
+            kernels.attendWeights(
+                kv, queries, logSumExp: normalizers, stride: shape.group, into: &weights, scratch: scratch)
+        }
+        return (0..<windowCount).map { query in
+            (0..<shape.group).map { head in
+                Array(weights[(query * shape.group + head) * rows..<(query * shape.group + head + 1) * rows])
+            }
+        }
+    }
+
+    /// `Σ weight[query] · attention` over the newest queries and the query heads of one KV head: `[rows]`.
+    ///
+    /// - Parameter weights: one factor per kept query, oldest first.
+    public func weightedSum(ofHead head: Int, weights: [Float]) -> [Float] {
+        precondition(weights.count == windowCount, "\(weights.count) weights for \(windowCount) queries")
+        let perRow = weights.flatMap { Array(repeating: $0, count: shape.group) }
+        var sums = [Float](repeating: 0, count: slot.rowCount(ofHead: head))
+        withWindow(head) { kv, queries, normalizers, scratch in
+            kernels.attendColumnSums(
+                kv, queries, logSumExp: normalizers, stride: shape.group, factor: perRow, into: &sums,
+                scratch: scratch)
+        }
+        return sums
+    }
+
+    /// Calls `body` with the kept queries of one KV head and their softmax normalisers.
+    private func withWindow(
+        _ head: Int,
+        _ body: (sl_kv_rows, sl_queries, UnsafePointer<Float>, UnsafeMutablePointer<Float>) -> Void
+    ) {
+        let group = shape.group
+        var normalizers = [Float](repeating: 0, count: windowCount * group)
+        var output = [Float](repeating: 0, count: windowCount * group * shape.valueSize)
+        var scratch = [Float](repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
+        record.windowQueries.withUnsafeBufferPointer { data in
+            record.windowPositions.withUnsafeBufferPointer { positions in
+                guard let data = data.baseAddress, let first = positions.baseAddress else { return }
+                slot.withRows(ofHead: head) { kv in
+                    let queries = sl_queries(
+                        data: data + head * group * shape.keySize,
+                        token_stride: shape.headCount * shape.keySize, token_count: positions.count,
+                        group: group, positions: first, scale: scale, window: Int32(shape.window ?? 0))
+                    kernels.attend(
+                        kv, queries, into: &output, stride: group * shape.valueSize, logSumExp: &normalizers,
+                        stride: group, scratch: &scratch)
+                    body(kv, queries, normalizers, &scratch)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+public import SwiftletTensor
+
+/// The cache of one sequence: a slot of rows for every layer that owns one, and what its policy needs to know.
+///
+/// Not safe for concurrent mutation; a scheduler gives each sequence to one thread at a time.
+public final class KVSequence {
+    /// Which layers store rows, and their shapes.
+    public let layout: KVLayout
+    /// How rows are stored.
+    public let format: KVFormat
+    /// The rotation of this sequence's keys and queries, fixed for its lifetime.
+    public let rope: Rope
+    /// Where the pages come from.
+    public let pool: KVPagePool
+    /// Rows kept per layer and head on average, by layer; `nil` keeps everything.
+    public let budgets: [Int]?
+    /// Tokens seen, which is the position of the next one. Dropped rows still count.
+    public private(set) var length = 0
+
+    let kernels: Kernels
+    private var slots: [KVSlot?]                // nil for borrowers
+    private var records: [KVEvidenceRecord]
+    private var policies: [any KVPolicy]
+    private let needs: KVEvidence
+    private let scale: Float
+
+    /// An empty cache.
+    ///
+    /// - Parameters:
+    ///   - layout: layers and their slots.
+    ///   - format: number formats of rows.
+    ///   - rope: rotation applied to queries and keys.
+    ///   - scale: factor of `q·k` before the softmax.
+    ///   - policy: what to keep; consulted only when there are budgets.
+    ///   - budgets: rows per layer and head on average; `nil` is the full cache.
+    ///   - pool: source of pages, shared between sequences.
+    ///   - kernels: arithmetic for conversions and attention.
+    /// - Throws: `.unsupported` if a head does not fill whole blocks of the format.
+    package init(
+        layout: KVLayout, format: KVFormat = .f16, rope: Rope, scale: Float, policy: any KVPolicy = FullPolicy(),
+        budgets: [Int]? = nil, pool: KVPagePool, kernels: Kernels
+    ) throws(SwiftletError) {
+        if let budgets {
+            precondition(budgets.count == layout.layers.count, "\(budgets.count) budgets")
+        }
+        self.layout = layout
+        self.format = format
+        self.rope = rope
+        self.scale = scale
+        self.pool = pool
+        self.budgets = budgets
+        self.kernels = kernels
+        needs = budgets == nil ? KVEvidence() : policy.needs
+        slots = []
+        for (layer, shape) in layout.layers.enumerated() {
+            slots.append(
+                layout.ownsSlot(layer)
+                    ? try KVSlot(shape, format: format, pool: pool, kernels: kernels) : nil)
+        }
+        records = layout.layers.map { [needs] in KVEvidenceRecord(needs, shape: $0) }
+        policies = Array(repeating: policy, count: layout.layers.count)
+    }
+
+    /// Another sequence with the same past; pages are shared until one of the two writes.
+    package init(forking other: KVSequence) {
+        layout = other.layout
+        format = other.format
+        rope = other.rope
+        pool = other.pool
+        budgets = other.budgets
+        length = other.length
+        kernels = other.kernels
+        slots = other.slots
+        records = other.records
+        policies = other.policies
+        needs = other.needs
+        scale = other.scale
+    }
+
+    /// The order in which this sequence's prompt has to be processed.
+    package var prefillOrder: KVPrefillOrder { budgets == nil ? .chunked : policies[0].prefillOrder }
+
+    /// Bytes of all rows, positions and evidence.
+    public var heldBytes: Int {
+        slots.reduce(0) { $0 + ($1?.heldBytes ?? 0) } + records.reduce(0) { $0 + $1.heldBytes }
+    }
+
+    /// Rows held by one KV head of a layer; a borrower answers for the slot that it reads.
+    public func rowCount(layer: Int, head: Int) -> Int { slot(of: layer).rowCount(ofHead: head) }
+
+    /// The position of every row of one KV head of a layer.
+    public func positions(layer: Int, head: Int) -> [Int32] { slot(of: layer).positions(ofHead: head) }
+
+    /// The slot that a layer reads.
+    package func slot(of layer: Int) -> KVSlot {
+        guard let slot = slots[layout.owners[layer]] else {
+            preconditionFailure("owner \(layout.owners[layer]) of layer \(layer) has no slot")
+        }
+        return slot
+    }
+
+    /// Adds rows to an owner's slot.
+    ///
+    /// - Parameters:
+    ///   - keys: `[tokens, kvHeads, keySize]`, rotated.
+    ///   - values: `[tokens, kvHeads, valueSize]`.
+    package func append(
+        layer: Int, keys: UnsafePointer<Float>, values: UnsafePointer<Float>,
+        positions: UnsafeBufferPointer<Int32>
+    ) throws(SwiftletError) {
+        precondition(layout.ownsSlot(layer), "layer \(layer) borrows its cache")
+        try slots[layer]?.append(keys: keys, values: values, positions: positions)
+    }
+
+    /// Replaces one row of a layer's slot; its position stays.
+    package func rewrite(
+        layer: Int, head: Int, row: Int, key: [Float], value: [Float]
+    ) throws(SwiftletError) {
+        try slots[layout.owners[layer]]?.rewrite(head: head, row: row, key: key, value: value)
+    }
+
+    /// Marks `count` tokens as seen, after they have been through all layers.
+    package func advance(by count: Int) { length += count }
+
+    /// Takes back the tokens from `position` on, as after a rejected speculation.
+    ///
+    /// Rows that a policy dropped meanwhile do not come back.
+    package func truncate(to position: Int) throws(SwiftletError) {
+        precondition(position <= length, "cannot truncate \(length) tokens to \(position)")
+        for index in slots.indices { try slots[index]?.truncate(from: position) }
+        length = position
+    }
+
+    /// Asks the policy what to keep in a layer, and drops the rest. Does nothing without a budget.
+    package func compress(layer: Int, phase: KVPhase) throws(SwiftletError) {
+        guard let budgets, layout.ownsSlot(layer) else { return }
+        let selection = policies[layer].select(from: view(of: layer, phase: phase), budget: budgets[layer])
+        try slots[layer]?.keep(selection)
+        records[layer].keep(selection)
+    }
+
+    /// Rows of the residual stream that the policy lets through to the next layer; `nil` is all.
+    package func hiddenRows(after layer: Int, positions: [Int32]) -> [Int]? {
+        guard budgets != nil else { return nil }
+        return policies[layer].hiddenRows(after: view(of: layer, phase: .prefill), positions: positions)
+    }
+
+    /// What a policy may see of a layer.
+    package func view(of layer: Int, phase: KVPhase) -> KVLayerView {
+        KVLayerView(
+            layer: layer, phase: phase, slot: slot(of: layer), record: records[layer], scale: scale,
+            kernels: kernels)
+    }
+
+    // MARK: Attention
+
+    /// What ``attend(_:layer:phase:into:compute:workspace:)`` is asked: rotated queries of adjacent tokens.
+    package struct Queries {
+        /// `[tokens, heads, keySize]`.
+        package let data: UnsafePointer<Float>
+        /// Position of every token.
+        package let positions: UnsafeBufferPointer<Int32>
+
+        package init(data: UnsafePointer<Float>, positions: UnsafeBufferPointer<Int32>) {
+            self.data = data
+            self.positions = positions
+        }
+    }
+
+    /// Records queries before rotation, if the policy wants their moments.
+    package func record(unrotated queries: UnsafePointer<Float>, tokens: Int, layer: Int) {
+        if needs.queryMoments { records[layer].record(unrotated: queries, tokens: tokens) }
+    }
+
+    /// Attends to the rows of a layer's slot and records the evidence that the policy asked for.
+    ///
+    /// - Parameters:
+    ///   - output: overwritten, `[tokens, heads, valueSize]`.
+    /// - Complexity: `tokens × heads × rows × (keySize + valueSize)` multiply-adds; every row is read once per
+    ///   KV head and tile of queries.
+    package func attend(
+        _ queries: Queries, layer: Int, phase: KVPhase, into output: UnsafeMutablePointer<Float>,
+        compute: Compute, workspace: Workspace
+    ) {
+        let step = AttentionStep(
+            slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale, compute: compute)
+        guard needs != KVEvidence(), layout.ownsSlot(layer) else {
+            step.attend(into: output, normalizers: nil)
+            return
+        }
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let normalizers = needs.needsNormalizers
+            ? workspace.floats(queries.positions.count * layout.layers[layer].headCount) : nil
+        step.attend(into: output, normalizers: normalizers)
+        records[layer].record(rotated: queries.data, positions: queries.positions)
+        guard let normalizers else { return }
+        if needs.columnSums { step.addColumnSums(to: &records[layer], normalizers: normalizers) }
+        if needs.rollingRows > 0, phase == .decode {
+            step.addRollingRows(to: &records[layer], normalizers: normalizers)
+        }
+    }
+}

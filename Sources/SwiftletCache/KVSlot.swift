@@ -1,0 +1,78 @@
+package import CSwiftletKernels
+package import SwiftletTensor
+
+/// The rows that one layer stores for one sequence: a ragged list of rows per KV head.
+///
+/// A value: copying a slot shares its pages until either copy writes.
+package struct KVSlot {
+    package let shape: KVLayerShape
+    private var heads: [KVHead]
+
+    package init(
+        _ shape: KVLayerShape, format: KVFormat, pool: KVPagePool, kernels: Kernels
+    ) throws(SwiftletError) {
+        let geometry = try KVPageGeometry(shape, format)
+        self.shape = shape
+        heads = Array(
+            repeating: KVHead(geometry, pool: pool, kernels: kernels), count: shape.kvHeadCount)
+    }
+
+    /// Rows held by one KV head.
+    package func rowCount(ofHead head: Int) -> Int { heads[head].rowCount }
+
+    /// The position of every row of one KV head, by row.
+    package func positions(ofHead head: Int) -> [Int32] { heads[head].positions }
+
+    /// Bytes of all pages and positions.
+    package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
+
+    /// Adds one row per token to every KV head.
+    ///
+    /// - Parameters:
+    ///   - keys: `[tokens, kvHeads, keySize]`, rotated for their positions.
+    ///   - values: `[tokens, kvHeads, valueSize]`.
+    ///   - positions: `[tokens]`.
+    package mutating func append(
+        keys: UnsafePointer<Float>, values: UnsafePointer<Float>, positions: UnsafeBufferPointer<Int32>
+    ) throws(SwiftletError) {
+        for head in heads.indices {
+            try heads[head].append(
+                keys: keys + head * shape.keySize, keyStride: shape.kvHeadCount * shape.keySize,
+                values: values + head * shape.valueSize, valueStride: shape.kvHeadCount * shape.valueSize,
+                positions: positions)
+        }
+    }
+
+    /// Rewrites key and value of one row; its position stays.
+    package mutating func rewrite(
+        head: Int, row: Int, key: [Float], value: [Float]
+    ) throws(SwiftletError) {
+        precondition(row < heads[head].rowCount, "row \(row) of \(heads[head].rowCount)")
+        precondition(key.count == shape.keySize && value.count == shape.valueSize, "row sizes differ")
+        try heads[head].write(row, key: key, value: value)
+    }
+
+    /// One row as floats.
+    package func row(_ row: Int, ofHead head: Int) -> (key: [Float], value: [Float]) {
+        precondition(row < heads[head].rowCount, "row \(row) of \(heads[head].rowCount)")
+        var key = [Float](repeating: 0, count: shape.keySize)
+        var value = [Float](repeating: 0, count: shape.valueSize)
+        heads[head].read(row, key: &key, value: &value)
+        return (key, value)
+    }
+
+    /// Keeps the selected rows of every head and returns the memory of the others.
+    package mutating func keep(_ selection: KVSelection) throws(SwiftletError) {
+        for head in heads.indices { try heads[head].keep(selection.rows(ofHead: head)) }
+    }
+
+    /// Drops every row at `position` or later, as a rejected speculation asks.
+    package mutating func truncate(from position: Int) throws(SwiftletError) {
+        for head in heads.indices { try heads[head].truncate(from: Int32(position)) }
+    }
+
+    /// Lends the rows of one KV head to a kernel.
+    package func withRows<Result>(ofHead head: Int, _ body: (sl_kv_rows) -> Result) -> Result {
+        heads[head].withRows(body)
+    }
+}

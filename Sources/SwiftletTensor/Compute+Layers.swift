@@ -1,0 +1,118 @@
+import CSwiftletKernels
+
+/// The steps of a transformer layer, shared over the threads.
+extension Compute {
+    /// Rows of a weight matrix per task: small enough to balance, large enough to stream.
+    private static let rowsPerTask = 64
+
+    /// `y = W·x` for every row of `x`.
+    ///
+    /// - Parameters:
+    ///   - matrix: `[rows, columns]`.
+    ///   - x: `[tokens, columns]`.
+    ///   - y: overwritten, `[tokens, rows]`.
+    /// - Complexity: `tokens × rows × columns` multiply-adds; every weight is read once.
+    package func linear(_ matrix: Matrix, _ x: Activations, into y: Activations) {
+        precondition(
+            x.columns == matrix.columns && y.columns == matrix.rows && x.rows == y.rows,
+            "\(matrix.rows)×\(matrix.columns) times \(x.rows)×\(x.columns) into \(y.rows)×\(y.columns)")
+        guard let format = matrix.tensor.format.kernel, x.rows > 0 else { return }
+        let step = Self.rowsPerTask
+        run((matrix.rows + step - 1) / step) { task, scratch in
+            let first = task * step
+            let count = min(step, matrix.rows - first)
+            if x.rows == 1 {
+                kernels.matvec(
+                    format, matrix.row(first), rows: count, columns: matrix.columns, x.data,
+                    into: y.data + first)
+            } else {
+                kernels.matmul(
+                    format, matrix.row(first), rows: count, columns: matrix.columns, x.data, stride: x.columns,
+                    tokens: x.rows, into: y.data + first, stride: y.columns, scratch: scratch)
+            }
+        }
+    }
+
+    /// Adds `bias`, `[columns]`, to every row of `x`.
+    package func addBias(_ bias: Vector, to x: Activations) {
+        precondition(bias.count == x.columns, "bias of \(bias.count) for \(x.columns) columns")
+        for row in 0..<x.rows { kernels.add(x[row: row], bias.data, count: x.columns) }
+    }
+
+    /// `x += y`.
+    package func add(_ y: Activations, to x: Activations) {
+        precondition(x.count == y.count, "\(x.count) ≠ \(y.count)")
+        forEachRow(of: x) { row in kernels.add(x[row: row], y[row: row], count: x.columns) }
+    }
+
+    /// RMS normalisation of every row: `y = x / √(mean x² + ε) · weight`; `y` may be `x`.
+    ///
+    /// Source: Zhang and Sennrich, 2019, arXiv:1910.07467.
+    package func rmsNorm(_ x: Activations, weight: Vector, epsilon: Float, into y: Activations) {
+        precondition(weight.count == x.columns && x.count == y.count, "norm of \(weight.count)")
+        forEachRow(of: x) { row in
+            kernels.rmsNorm(
+                x[row: row], weight: weight.data, epsilon: epsilon, into: y[row: row], count: x.columns)
+        }
+    }
+
+    /// `gate = activation(gate) · up`, element by element.
+    package func gate(_ gate: Activations, with up: Activations, _ activation: Activation) {
+        precondition(gate.count == up.count, "\(gate.count) ≠ \(up.count)")
+        forEachRow(of: gate) { row in
+            let (g, u) = (gate[row: row], up[row: row])
+            switch activation {
+            case .silu: kernels.siluMultiply(g, u, into: g, count: gate.columns)
+            case .gelu: kernels.geluMultiply(g, u, into: g, count: gate.columns)
+            case .geluTanh: kernels.geluTanhMultiply(g, u, into: g, count: gate.columns)
+            }
+        }
+    }
+
+    /// Rotates `heads` vectors of `headSize` in every row of `x` by that row's angles.
+    ///
+    /// - Parameters:
+    ///   - cosine, sine: `[x.rows, rope.pairs]`.
+    package func rotate(
+        _ x: Activations, heads: Int, headSize: Int, by rope: Rope, cosine: UnsafePointer<Float>,
+        sine: UnsafePointer<Float>
+    ) {
+        precondition(x.columns == heads * headSize && rope.pairs * 2 <= headSize, "\(x.columns) columns")
+        guard rope.pairs > 0 else { return }
+        let pairing = rope.pairing == .halves ? SL_ROPE_HALVES : SL_ROPE_ADJACENT
+        forEachRow(of: x) { row in
+            kernels.rope(
+                x[row: row], heads: heads, headSize: headSize, pairs: rope.pairs,
+                cosine: cosine + row * rope.pairs, sine: sine + row * rope.pairs, pairing: pairing)
+        }
+    }
+
+    /// Looks up rows of an embedding matrix: `x[i] = table[ids[i]]`.
+    package func embed(_ ids: some Collection<Int32>, from table: Matrix, into x: Activations) {
+        precondition(x.columns == table.columns && x.rows == ids.count, "\(ids.count) ids, \(x.rows) rows")
+        guard let format = table.tensor.format.kernel else { return }
+        for (row, id) in ids.enumerated() {
+            precondition(id >= 0 && id < table.rows, "token \(id) of \(table.rows)")
+            kernels.dequantize(format, table.row(Int(id)), into: x[row: row], count: x.columns)
+        }
+    }
+
+    /// Runs `body` for every row, on all threads when there is enough work.
+    private func forEachRow(of x: Activations, _ body: (Int) -> Void) {
+        if x.count < 1 << 14 {
+            for row in 0..<x.rows { body(row) }
+        } else {
+            run(x.rows) { row, _ in body(row) }
+        }
+    }
+}
+
+/// The nonlinearity of a gated feed-forward block.
+public enum Activation: Hashable, Sendable {
+    /// `x · σ(x)`.
+    case silu
+    /// `x · Φ(x)`, by the error function.
+    case gelu
+    /// The tanh approximation of GELU.
+    case geluTanh
+}

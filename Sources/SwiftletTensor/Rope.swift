@@ -1,0 +1,137 @@
+#if canImport(Glibc)
+import Glibc
+#elseif canImport(Musl)
+import Musl
+#elseif canImport(Darwin)
+import Darwin
+#endif
+
+/// Rotary position embedding: by which angle each pair of dimensions turns per position.
+///
+/// The frequencies are fixed when a request is admitted; a cached key carries the rotation of its own position.
+/// Source: Su et al., 2021, arXiv:2104.09864, §3.2.
+public struct Rope: Hashable, Sendable {
+    /// Which two dimensions one angle rotates.
+    public enum Pairing: Hashable, Sendable {
+        /// Dimension `i` with `i + pairs`, as in Hugging Face checkpoints.
+        case halves
+        /// Dimension `2i` with `2i + 1`, as in GGUF files of the Llama family.
+        case adjacent
+    }
+
+    /// How the frequencies of a model trained on short contexts are stretched.
+    public enum Scaling: Hashable, Sendable {
+        /// Unchanged frequencies.
+        case none
+        /// Every frequency divided by `factor` (position interpolation; Chen et al., 2023, arXiv:2306.15595).
+        case linear(factor: Double)
+        /// Llama 3.1: low frequencies divided by `factor`, high ones kept, a linear blend between.
+        case llama3(factor: Double, lowFactor: Double, highFactor: Double, originalContext: Int)
+        /// YaRN (Peng et al., 2023, arXiv:2309.00071, §3.2–3.4): a blend by the number of rotations within the
+        /// original context. `attentionFactor` multiplies cosine and sine.
+        case yarn(
+            factor: Double, betaFast: Double, betaSlow: Double, originalContext: Int, attentionFactor: Double,
+            truncate: Bool)
+        /// Explicit divisors, one per pair.
+        case divisors([Float])
+    }
+
+    /// Radians per position, one entry per pair.
+    public let frequencies: [Double]
+    /// Which dimensions form a pair.
+    public let pairing: Pairing
+    /// Multiplies cosine and sine; 1 except under YaRN.
+    public let attentionFactor: Double
+
+    /// Number of rotated pairs; `2 × pairs` dimensions of a head turn, the others stay.
+    public var pairs: Int { frequencies.count }
+
+    /// Creates the frequencies `base^(−2i/rotatedSize)` and stretches them.
+    ///
+    /// - Parameters:
+    ///   - base: θ of the paper, 10,000 there.
+    ///   - rotatedSize: even number of dimensions that turn, at most the head size.
+    ///   - scaling: how to stretch for contexts longer than the training's.
+    ///   - pairing: layout of the pairs in the checkpoint.
+    public init(base: Double, rotatedSize: Int, scaling: Scaling = .none, pairing: Pairing = .halves) {
+        precondition(rotatedSize >= 0 && rotatedSize % 2 == 0, "rotated size \(rotatedSize) is not even")
+        let plain = (0..<rotatedSize / 2).map { pow(base, -Double(2 * $0) / Double(rotatedSize)) }
+        self.pairing = pairing
+        switch scaling {
+        case .none:
+            frequencies = plain
+            attentionFactor = 1
+        case .linear(let factor):
+            frequencies = plain.map { $0 / factor }
+            attentionFactor = 1
+        case .llama3(let factor, let lowFactor, let highFactor, let originalContext):
+            frequencies = plain.map {
+                Self.llama3Frequency(
+                    $0, factor: factor, lowFactor: lowFactor, highFactor: highFactor,
+                    originalContext: Double(originalContext))
+            }
+            attentionFactor = 1
+        case .yarn(let factor, let betaFast, let betaSlow, let originalContext, let attention, let truncate):
+            let ramp = Self.yarnRamp(
+                base: base, rotatedSize: rotatedSize, betaFast: betaFast, betaSlow: betaSlow,
+                originalContext: Double(originalContext), truncate: truncate)
+            frequencies = zip(plain, ramp).map { $0 / factor * $1 + $0 * (1 - $1) }
+            attentionFactor = attention
+        case .divisors(let divisors):
+            precondition(divisors.count == plain.count, "\(divisors.count) divisors for \(plain.count) pairs")
+            frequencies = zip(plain, divisors).map { $0 / Double($1) }
+            attentionFactor = 1
+        }
+    }
+
+    /// Writes cosine and sine of every pair at `positions`, both `[positions.count, pairs]`.
+    ///
+    /// Angles are formed in `Double`, so long contexts lose no precision.
+    package func table(
+        _ positions: UnsafeBufferPointer<Int32>, cosine: UnsafeMutablePointer<Float>,
+        sine: UnsafeMutablePointer<Float>
+    ) {
+        for (row, position) in positions.enumerated() {
+            for pair in 0..<pairs {
+                let angle = Double(position) * frequencies[pair]
+                cosine[row * pairs + pair] = Float(cos(angle) * attentionFactor)
+                sine[row * pairs + pair] = Float(sin(angle) * attentionFactor)
+            }
+        }
+    }
+
+    /// YaRN's factor on cosine and sine: `0.1·m·ln(factor) + 1`, at least 1 (§3.4).
+    package static func yarnMagnitude(_ factor: Double, _ multiplier: Double) -> Double {
+        factor <= 1 ? 1 : 0.1 * multiplier * log(factor) + 1
+    }
+
+    private static func llama3Frequency(
+        _ frequency: Double, factor: Double, lowFactor: Double, highFactor: Double, originalContext: Double
+    ) -> Double {
+        let turns = originalContext * frequency / (2 * Double.pi)      // within the original context
+        if turns < lowFactor { return frequency / factor }
+        if turns > highFactor { return frequency }
+        let blend = (turns - lowFactor) / (highFactor - lowFactor)
+        return (1 - blend) * frequency / factor + blend * frequency
+    }
+
+    /// Share of interpolation per pair: 0 for fast pairs, 1 for slow ones, linear between.
+    private static func yarnRamp(
+        base: Double, rotatedSize: Int, betaFast: Double, betaSlow: Double, originalContext: Double,
+        truncate: Bool
+    ) -> [Double] {
+        func pairIndex(turns: Double) -> Double {
+            Double(rotatedSize) * log(originalContext / (turns * 2 * .pi)) / (2 * log(base))
+        }
+        var low = pairIndex(turns: betaFast)
+        var high = pairIndex(turns: betaSlow)
+        if truncate {
+            low = low.rounded(.down)
+            high = high.rounded(.up)
+        }
+        low = max(low, 0)
+        high = min(high, Double(rotatedSize - 1))
+        if low == high { high += 0.001 }
+        return (0..<rotatedSize / 2).map { min(max((Double($0) - low) / (high - low), 0), 1) }
+    }
+}
