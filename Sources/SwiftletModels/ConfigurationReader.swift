@@ -1,0 +1,164 @@
+import SwiftletFormats
+import SwiftletTensor
+
+/// Typed look-ups in `config.json`: an absent or null key takes the reference's default, a wrong type is an error.
+struct ConfigurationReader {
+    let json: JSON
+    let source: String
+
+    init(_ directory: HuggingFaceDirectory) throws(SwiftletError) {
+        json = try directory.config()
+        source = "\(directory.path)/config.json"
+    }
+
+    init(json: JSON, source: String) {
+        self.json = json
+        self.source = source
+    }
+
+    func int(_ key: String) throws(SwiftletError) -> Int? {
+        guard let value = present(key) else { return nil }
+        guard let int = value.int else { throw wrong(key, value, "an integer") }
+        return int
+    }
+
+    func double(_ key: String) throws(SwiftletError) -> Double? {
+        guard let value = present(key) else { return nil }
+        guard let double = value.double, double.isFinite else { throw wrong(key, value, "a number") }
+        return double
+    }
+
+    func bool(_ key: String) throws(SwiftletError) -> Bool? {
+        guard let value = present(key) else { return nil }
+        guard let bool = value.bool else { throw wrong(key, value, "true or false") }
+        return bool
+    }
+
+    func string(_ key: String) throws(SwiftletError) -> String? {
+        guard let value = present(key) else { return nil }
+        guard let string = value.string else { throw wrong(key, value, "a string") }
+        return string
+    }
+
+    func object(_ key: String) throws(SwiftletError) -> ConfigurationReader? {
+        guard let value = present(key) else { return nil }
+        guard value.kind == .object else { throw wrong(key, value, "an object") }
+        return ConfigurationReader(json: value, source: "\(source), '\(key)'")
+    }
+
+    func strings(_ key: String) throws(SwiftletError) -> [String]? {
+        guard let value = present(key) else { return nil }
+        let strings = value.elements.compactMap(\.string)
+        guard value.kind == .array, strings.count == value.count else { throw wrong(key, value, "strings") }
+        return strings
+    }
+
+    private func present(_ key: String) -> JSON? {
+        guard let value = json[key], !value.isNull else { return nil }
+        return value
+    }
+
+    private func wrong(_ key: String, _ value: JSON, _ expected: String) -> SwiftletError {
+        SwiftletError(.malformed, "\(source): '\(key)' is \(value.kind.rawValue), expected \(expected).")
+    }
+}
+
+extension ConfigurationReader {
+    /// The nonlinearity under `hidden_act`.
+    func activation() throws(SwiftletError) -> Activation {
+        switch try string("hidden_act") ?? "silu" {
+        case "silu", "swish": return .silu
+        case "gelu": return .gelu
+        case "gelu_pytorch_tanh", "gelu_new": return .geluTanh
+        case let other:
+            throw SwiftletError(
+                .unsupported,
+                "\(source): the activation '\(other)' is not supported; expected silu, gelu, "
+                    + "gelu_pytorch_tanh or gelu_new.")
+        }
+    }
+
+    /// The rotation, from `rope_parameters` or from the older `rope_theta` and `rope_scaling`.
+    func rope(headSize: Int, contextLength: Int, defaultBase: Double = 10_000) throws(SwiftletError) -> Rope {
+        let (older, newer) = (try object("rope_scaling"), try object("rope_parameters"))
+        let parameters = older.flatMap { $0.json.count > 0 ? $0 : nil } ?? newer
+        let (inner, outer) = (try parameters?.double("rope_theta"), try double("rope_theta"))
+        let base = inner ?? outer ?? defaultBase
+        let (innerShare, outerShare) = (
+            try parameters?.double("partial_rotary_factor"), try double("partial_rotary_factor")
+        )
+        let partial = innerShare ?? outerShare ?? 1
+        guard base > 1, partial > 0, partial <= 1 else {
+            throw SwiftletError(
+                .malformed,
+                "\(source): RoPE base \(base) and rotary share \(partial); expected a base above 1 and a share "
+                    + "in 0…1.")
+        }
+        let rotated = Int(Double(headSize) * partial)
+        guard rotated % 2 == 0 else {
+            throw SwiftletError(
+                .unsupported, "\(source): \(rotated) rotated dimensions per head; expected an even number.")
+        }
+        let scaling =
+            try parameters?.ropeScaling(contextLength: contextLength, outer: self) ?? Rope.Scaling.none
+        return Rope(base: base, rotatedSize: rotated, scaling: scaling)
+    }
+
+    /// Reads this object as RoPE parameters; `outer` holds keys that older files keep at the top level.
+    private func ropeScaling(
+        contextLength: Int, outer: ConfigurationReader
+    ) throws(SwiftletError) -> Rope.Scaling {
+        let (newer, older) = (try string("rope_type"), try string("type"))
+        let type = newer ?? older ?? "default"
+        func positive(_ key: String, default value: Double? = nil) throws(SwiftletError) -> Double {
+            guard let found = try double(key) ?? value, found > 0 else {
+                throw SwiftletError(
+                    .malformed, "\(source): RoPE type '\(type)' needs a positive '\(key)'.")
+            }
+            return found
+        }
+        let key = "original_max_position_embeddings"
+        let (top, nested) = (try outer.int(key), try int(key))
+        let originalContext = top ?? nested ?? contextLength
+        guard originalContext > 0 else {
+            throw SwiftletError(
+                .malformed, "\(source): '\(key)' is \(originalContext), expected a positive number.")
+        }
+        switch type {
+        case "default": return .none
+        case "linear": return .linear(factor: try positive("factor"))
+        case "llama3":
+            let (low, high) = (try positive("low_freq_factor"), try positive("high_freq_factor"))
+            guard low < high else {
+                throw SwiftletError(
+                    .malformed, "\(source): 'low_freq_factor' \(low) is not below 'high_freq_factor' \(high).")
+            }
+            return .llama3(
+                factor: try positive("factor"), lowFactor: low, highFactor: high, originalContext: originalContext)
+        case "yarn":
+            let factor = try positive("factor", default: Double(contextLength) / Double(originalContext))
+            return .yarn(
+                factor: factor, betaFast: try nonzero("beta_fast") ?? 32,
+                betaSlow: try nonzero("beta_slow") ?? 1, originalContext: originalContext,
+                attentionFactor: try yarnAttentionFactor(factor), truncate: try bool("truncate") ?? true)
+        default:
+            throw SwiftletError(
+                .unsupported,
+                "\(source): the RoPE type '\(type)' is not supported; expected default, linear, llama3 or yarn.")
+        }
+    }
+
+    /// A number; null and 0 count as absent.
+    private func nonzero(_ key: String) throws(SwiftletError) -> Double? {
+        let value = try double(key)
+        return value == 0 ? nil : value
+    }
+
+    private func yarnAttentionFactor(_ factor: Double) throws(SwiftletError) -> Double {
+        if let given = try double("attention_factor") { return given }
+        if let mscale = try nonzero("mscale"), let all = try nonzero("mscale_all_dim") {
+            return Rope.yarnMagnitude(factor, mscale) / Rope.yarnMagnitude(factor, all)
+        }
+        return Rope.yarnMagnitude(factor, 1)
+    }
+}

@@ -1,0 +1,84 @@
+public import SwiftletTensor
+
+/// Sizes and constants of a decoder-only transformer.
+///
+/// Absent keys of a configuration file take the default of the reference implementation of that architecture.
+public struct DecoderConfiguration: Hashable, Sendable {
+    /// Registered name, such as `llama`.
+    public var architecture: String
+    /// Tokens that have an embedding and a logit.
+    public var vocabularySize: Int
+    /// Width of the residual stream.
+    public var hiddenSize: Int
+    /// Width of the feed-forward block.
+    public var innerSize: Int
+    /// Decoder layers.
+    public var layerCount: Int
+    /// Query heads.
+    public var headCount: Int
+    /// Key–value heads.
+    public var kvHeadCount: Int
+    /// Elements per head, of keys and of values.
+    public var headSize: Int
+    /// Positions the model was made for.
+    public var contextLength: Int
+    /// ε of the RMS norms.
+    public var normEpsilon: Float
+    /// Rotation of queries and keys.
+    public var rope: Rope
+    /// Nonlinearity of the feed-forward gate.
+    public var activation: Activation = .silu
+    /// Sliding window per layer; `nil` sees everything.
+    public var windows: [Int?]
+    /// Whether the output matrix is the embedding matrix.
+    public var tiesEmbeddings = false
+    /// Biases on the query, key and value projections.
+    public var hasQueryKeyValueBias = false
+    /// Bias on the attention's output projection.
+    public var hasOutputBias = false
+    /// Biases on the feed-forward projections.
+    public var hasFeedForwardBias = false
+    /// RMS norm on every query and key head.
+    public var normalizesQueriesAndKeys = false
+
+    /// Factor of `q·k` before the softmax.
+    public var attentionScale: Float { 1 / Float(headSize).squareRoot() }
+
+    /// Checks that the sizes can belong to a model.
+    ///
+    /// - Throws: `.malformed`, naming `source` and the two values in conflict.
+    func validated(source: String) throws(SwiftletError) -> Self {
+        let sizes = [
+            ("vocabulary size", vocabularySize), ("hidden size", hiddenSize), ("feed-forward size", innerSize),
+            ("layer count", layerCount), ("head count", headCount), ("KV head count", kvHeadCount),
+            ("head size", headSize), ("context length", contextLength),
+        ]
+        for (name, value) in sizes where !(1...(1 << 28)).contains(value) {
+            throw SwiftletError(.malformed, "\(source): the \(name) is \(value); expected a positive number.")
+        }
+        guard headCount % kvHeadCount == 0 else {
+            throw SwiftletError(
+                .malformed,
+                "\(source): \(headCount) query heads cannot share \(kvHeadCount) KV heads; expected a multiple.")
+        }
+        guard layerCount <= 1 << 14, headCount <= 1 << 14, headSize <= 1 << 14 else {
+            throw SwiftletError(
+                .malformed,
+                "\(source): \(layerCount) layers of \(headCount) heads of \(headSize) are not a model's; "
+                    + "the file is damaged.")
+        }
+        guard rope.pairs * 2 <= headSize else {
+            throw SwiftletError(
+                .malformed,
+                "\(source): \(rope.pairs * 2) rotated dimensions do not fit a head of \(headSize).")
+        }
+        guard windows.count == layerCount, windows.allSatisfy({ $0 ?? 1 > 0 }) else {
+            throw SwiftletError(
+                .malformed, "\(source): sliding windows \(windows) do not fit \(layerCount) layers.")
+        }
+        guard normEpsilon.isFinite, normEpsilon >= 0 else {
+            throw SwiftletError(.malformed, "\(source): the norm's epsilon is \(normEpsilon).")
+        }
+        return self
+    }
+}

@@ -1,0 +1,96 @@
+package import SwiftletCache
+package import SwiftletTensor
+
+/// One trip of some token rows through the layers of a model.
+///
+/// The rows may belong to several sequences; everything but attention treats them alike. A model asks the pass
+/// to attend and never learns how a cache is stored.
+package final class ForwardPass {
+    /// Adjacent rows of one sequence.
+    package struct Segment {
+        package let sequence: KVSequence
+        package let rows: Range<Int>
+        package let phase: KVPhase
+
+        package init(sequence: KVSequence, rows: Range<Int>, phase: KVPhase) {
+            self.sequence = sequence
+            self.rows = rows
+            self.phase = phase
+        }
+    }
+
+    package let compute: Compute
+    package let workspace: Workspace
+    private let segments: [Segment]
+    private let positions: [Int32]
+    private let angles: [(cosine: Activations, sine: Activations)]      // per segment, [rows, pairs]
+
+    /// Prepares the rotation of every row; the tables live in the workspace until the caller releases it.
+    package init(segments: [Segment], positions: [Int32], compute: Compute, workspace: Workspace) {
+        self.segments = segments
+        self.positions = positions
+        self.compute = compute
+        self.workspace = workspace
+        angles = segments.map { segment in
+            let pairs = segment.sequence.rope.pairs
+            let cosine = workspace.take(segment.rows.count, pairs)
+            let sine = workspace.take(segment.rows.count, pairs)
+            positions.withUnsafeBufferPointer {
+                segment.sequence.rope.table(
+                    UnsafeBufferPointer(rebasing: $0[segment.rows]), cosine: cosine.data, sine: sine.data)
+            }
+            return (cosine, sine)
+        }
+    }
+
+    /// Whether some sequence stores rows of this layer, so that keys and values have to be projected.
+    package func storesRows(ofLayer layer: Int) -> Bool {
+        segments.contains { $0.sequence.layout.ownsSlot(layer) }
+    }
+
+    /// Rotates queries and keys, caches keys and values, and attends.
+    ///
+    /// - Parameters:
+    ///   - queries: `[rows, heads × keySize]`, not rotated; overwritten.
+    ///   - keysAndValues: `[rows, kvHeads × size]` each, not rotated; keys are overwritten. `nil` if
+    ///     ``storesRows(ofLayer:)`` is false.
+    ///   - output: overwritten, `[rows, heads × valueSize]`.
+    package func attend(
+        layer: Int, queries: Activations, keysAndValues: (keys: Activations, values: Activations)?,
+        into output: Activations
+    ) throws(SwiftletError) {
+        for (segment, angles) in zip(segments, angles) {
+            let sequence = segment.sequence
+            let shape = sequence.layout.layers[layer]
+            let q = queries.slice(segment.rows)
+            sequence.record(unrotated: q.data, tokens: q.rows, layer: layer)
+            compute.rotate(
+                q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
+                cosine: angles.cosine.data, sine: angles.sine.data)
+            if let keysAndValues, sequence.layout.ownsSlot(layer) {
+                let keys = keysAndValues.keys.slice(segment.rows)
+                compute.rotate(
+                    keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
+                    cosine: angles.cosine.data, sine: angles.sine.data)
+                try withPositions(segment) { positions throws(SwiftletError) in
+                    try sequence.append(
+                        layer: layer, keys: keys.data,
+                        values: keysAndValues.values.slice(segment.rows).data, positions: positions)
+                }
+            }
+            try withPositions(segment) { positions throws(SwiftletError) in
+                sequence.attend(
+                    KVSequence.Queries(data: q.data, positions: positions), layer: layer, phase: segment.phase,
+                    into: output.slice(segment.rows).data, compute: compute, workspace: workspace)
+            }
+        }
+    }
+
+    private func withPositions(
+        _ segment: Segment, _ body: (UnsafeBufferPointer<Int32>) throws(SwiftletError) -> Void
+    ) throws(SwiftletError) {
+        try positions.withUnsafeBufferPointer { all throws(SwiftletError) in
+            try body(UnsafeBufferPointer(rebasing: all[segment.rows]))
+        }
+    }
+}

@@ -1,0 +1,53 @@
+import SwiftletFormats
+package import SwiftletTensor
+
+/// How one architecture turns an opened file into a model. One file per architecture conforms.
+package protocol Architecture {
+    /// Names under `model_type` in `config.json` and under `general.architecture` in GGUF files.
+    static var names: [String] { get }
+    /// Sizes and constants, read from the file's configuration.
+    static func configuration(of source: ModelSource) throws(SwiftletError) -> DecoderConfiguration
+    /// The model with its weights, which stay mapped.
+    static func load(_ source: ModelSource) throws(SwiftletError) -> any LanguageModel
+}
+
+extension Architecture {
+    /// A pre-norm decoder with rotary attention and a gated feed-forward block.
+    package static func load(_ source: ModelSource) throws(SwiftletError) -> any LanguageModel {
+        let configuration = try configuration(of: source)
+        switch source {
+        case .directory(let directory):
+            return try Decoder(configuration, WeightLoader(try directory.checkpoint()))
+        case .gguf(let file):
+            return try Decoder(configuration, WeightLoader(file, translate: TensorNames.gguf))
+        }
+    }
+}
+
+/// The architectures that Swiftlet runs.
+package enum ModelRegistry {
+    private static let architectures: [any Architecture.Type] = [
+        Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
+    ]
+
+    private static let byName: [String: any Architecture.Type] = Dictionary(
+        uniqueKeysWithValues: architectures.flatMap { type in type.names.map { ($0, type) } })
+
+    /// All names, for messages.
+    package static var names: String {
+        architectures.flatMap { $0.names }.sorted().joined(separator: ", ")
+    }
+
+    /// The architecture of a file.
+    ///
+    /// - Throws: `.unsupported`, naming what was found and what is known.
+    package static func architecture(of source: ModelSource) throws(SwiftletError) -> any Architecture.Type {
+        let name = try source.architectureName()
+        guard let architecture = byName[name] else {
+            throw SwiftletError(
+                .unsupported,
+                "\(source.path): the architecture '\(name)' is not supported; expected one of \(names).")
+        }
+        return architecture
+    }
+}

@@ -1,0 +1,54 @@
+import SwiftletFormats
+package import SwiftletTensor
+
+/// Qwen2 and Qwen2.5: the form of Llama with biases on queries, keys and values.
+///
+/// Source: Yang et al., 2024, arXiv:2407.10671, §2.2.
+package enum Qwen2: Architecture {
+    package static let names = ["qwen2"]
+
+    package static func configuration(of source: ModelSource) throws(SwiftletError) -> DecoderConfiguration {
+        switch source {
+        case .gguf(let file):
+            return try GGUFMetadata(file: file, architecture: "qwen2").configuration(pairing: .halves)
+                .validated(source: file.path)
+        case .directory(let directory):
+            let keys = try ConfigurationReader(directory)
+            var configuration = try keys.decoder(
+                "qwen2", defaults: .init(
+                    innerSize: 22_016, kvHeadCount: 32, contextLength: 32_768, vocabularySize: 151_936))
+            configuration.hasQueryKeyValueBias = true
+            configuration.windows = try keys.qwenWindows(layerCount: configuration.layerCount)
+            return try configuration.validated(source: keys.source)
+        }
+    }
+}
+
+extension ConfigurationReader {
+    /// Sliding windows of Qwen models: by `layer_types`, or from layer `max_window_layers` on; none unless
+    /// `use_sliding_window` is set.
+    func qwenWindows(layerCount: Int) throws(SwiftletError) -> [Int?] {
+        let none = [Int?](repeating: nil, count: min(max(layerCount, 0), 1 << 14))
+        let isUsed = try bool("use_sliding_window") ?? false
+        guard isUsed, let window = json["sliding_window"] == nil ? 4_096 : try int("sliding_window") else {
+            return none
+        }
+        guard let types = try strings("layer_types") else {
+            let first = try int("max_window_layers") ?? 28
+            return none.indices.map { $0 >= first ? window : nil }
+        }
+        var windows: [Int?] = []
+        for type in types {
+            switch type {
+            case "full_attention": windows.append(nil)
+            case "sliding_attention": windows.append(window)
+            default:
+                throw SwiftletError(
+                    .unsupported,
+                    "\(source): the layer type '\(type)' is not supported; expected full_attention or "
+                        + "sliding_attention.")
+            }
+        }
+        return windows
+    }
+}

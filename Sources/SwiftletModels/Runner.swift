@@ -1,0 +1,185 @@
+package import SwiftletCache
+package import SwiftletTensor
+
+/// Drives rows through a model: prompts chunk by chunk or layer by layer, then single tokens of many sequences.
+///
+/// Holds the activations' memory, which is reused. Not safe for concurrent use.
+package final class Runner {
+    /// Which rows of a prompt get logits.
+    package enum Wanted: Hashable, Sendable {
+        case none, last, all
+    }
+
+    /// Receives the logits of one row: the token's position and `[vocabulary]` floats, valid during the call.
+    package typealias Emit = (_ position: Int32, _ logits: UnsafeBufferPointer<Float>) -> Void
+
+    package let model: any LanguageModel
+    package let compute: Compute
+    /// Called with the residual stream after every layer (`[rows, hidden]`, before the final norm); it may
+    /// read or rewrite the rows.
+    package var afterLayer: ((_ layer: Int, _ x: Activations) -> Void)?
+    private let workspace = Workspace()
+    /// Rows whose logits are computed at once.
+    private static let logitRows = 32
+
+    package init(model: any LanguageModel, compute: Compute) {
+        self.model = model
+        self.compute = compute
+        let c = model.configuration
+        compute.reserveScratch(
+            max(
+                Kernels.matmulScratch(columns: max(c.hiddenSize, c.innerSize, c.headCount * c.headSize)),
+                Kernels.attendScratch(keySize: c.headSize, valueSize: c.headSize)))
+    }
+
+    /// Bytes of activation memory held.
+    package var workspaceBytes: Int { workspace.byteCount }
+
+    /// Processes `tokens` as the continuation of a sequence.
+    ///
+    /// - Parameters:
+    ///   - chunk: tokens that go through a layer at a time, at least 1. Results do not depend on it.
+    ///   - phase: what the sequence is doing.
+    ///   - wanted: rows whose logits go to `emit`.
+    ///   - progress: called with the tokens done; return false to stop. What is done stays in the cache.
+    /// - Returns: the number of tokens that were processed.
+    @discardableResult
+    package func prefill(
+        _ tokens: [Int32], _ sequence: KVSequence, chunk: Int, phase: KVPhase, wanted: Wanted,
+        progress: (Int) -> Bool = { _ in true }, emit: Emit = { _, _ in }
+    ) throws(SwiftletError) -> Int {
+        precondition(chunk > 0, "chunks of \(chunk) tokens")
+        let done =
+            sequence.prefillOrder == .chunked
+            ? try prefillChunked(
+                tokens, sequence, chunk: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
+            : try prefillLayerMajor(
+                tokens, sequence, tile: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
+        if sequence.prefillOrder == .chunked {
+            for layer in sequence.layout.layers.indices { try sequence.compress(layer: layer, phase: phase) }
+        }
+        return done
+    }
+
+    /// Processes one token of each of several sequences and emits one row of logits each, in order.
+    package func decode(
+        _ batch: [(sequence: KVSequence, token: Int32)],
+        emit: (_ index: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
+    ) throws(SwiftletError) {
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let segments = batch.enumerated().map { index, entry in
+            ForwardPass.Segment(sequence: entry.sequence, rows: index..<index + 1, phase: .decode)
+        }
+        let x = workspace.take(batch.count, model.configuration.hiddenSize)
+        model.embed(batch.map(\.token), into: x, compute)
+        let pass = ForwardPass(
+            segments: segments, positions: batch.map { Int32($0.sequence.length) }, compute: compute,
+            workspace: workspace)
+        for layer in 0..<model.configuration.layerCount {
+            try model.forward(layer: layer, x, pass)
+            afterLayer?(layer, x)
+        }
+        for entry in batch {
+            entry.sequence.advance(by: 1)
+            for layer in entry.sequence.layout.layers.indices {
+                try entry.sequence.compress(layer: layer, phase: .decode)
+            }
+        }
+        emitLogits(of: x) { emit($0, $1) }
+    }
+
+    private func prefillChunked(
+        _ tokens: [Int32], _ sequence: KVSequence, chunk: Int, phase: KVPhase, wanted: Wanted,
+        progress: (Int) -> Bool, emit: Emit
+    ) throws(SwiftletError) -> Int {
+        var done = 0
+        while done < tokens.count {
+            let end = min(done + chunk, tokens.count)
+            let mark = workspace.mark
+            defer { workspace.release(to: mark) }
+            let x = workspace.take(end - done, model.configuration.hiddenSize)
+            model.embed(Array(tokens[done..<end]), into: x, compute)
+            let positions = (0..<x.rows).map { Int32(sequence.length + $0) }
+            let pass = ForwardPass(
+                segments: [.init(sequence: sequence, rows: 0..<x.rows, phase: phase)], positions: positions,
+                compute: compute, workspace: workspace)
+            for layer in 0..<model.configuration.layerCount {
+                try model.forward(layer: layer, x, pass)
+                afterLayer?(layer, x)
+            }
+            sequence.advance(by: x.rows)
+            emitLogits(wanted == .last && end < tokens.count ? .none : wanted, x, positions, emit)
+            done = end
+            if !progress(done) { break }
+        }
+        return done
+    }
+
+    /// All tokens go through a layer, tile by tile; then the policy may drop rows of the residual stream and of
+    /// the layer's cache before the next layer.
+    private func prefillLayerMajor(
+        _ tokens: [Int32], _ sequence: KVSequence, tile: Int, phase: KVPhase, wanted: Wanted,
+        progress: (Int) -> Bool, emit: Emit
+    ) throws(SwiftletError) -> Int {
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        var x = workspace.take(tokens.count, model.configuration.hiddenSize)
+        model.embed(tokens, into: x, compute)
+        var positions = tokens.indices.map { Int32(sequence.length + $0) }
+        let layers = model.configuration.layerCount
+        for layer in 0..<layers {
+            for first in stride(from: 0, to: x.rows, by: tile) {
+                let rows = first..<min(first + tile, x.rows)
+                let mark = workspace.mark
+                defer { workspace.release(to: mark) }
+                let pass = ForwardPass(
+                    segments: [.init(sequence: sequence, rows: 0..<rows.count, phase: phase)],
+                    positions: Array(positions[rows]), compute: compute, workspace: workspace)
+                try model.forward(layer: layer, x.slice(rows), pass)
+            }
+            afterLayer?(layer, x)
+            if let kept = sequence.hiddenRows(after: layer, positions: positions) {
+                precondition(kept.last == positions.count - 1, "the last row has to survive")
+                x = x.gathering(kept)
+                positions = kept.map { positions[$0] }
+            }
+            try sequence.compress(layer: layer, phase: phase)
+            if !progress(tokens.count * (layer + 1) / layers), layer + 1 < layers {
+                try sequence.truncate(to: sequence.length)
+                return 0
+            }
+        }
+        sequence.advance(by: tokens.count)
+        emitLogits(wanted, x, positions, emit)
+        return tokens.count
+    }
+
+    private func emitLogits(_ wanted: Wanted, _ x: Activations, _ positions: [Int32], _ emit: Emit) {
+        switch wanted {
+        case .none: return
+        case .last:
+            guard let last = positions.last else { return }
+            emitLogits(of: x.slice(x.rows - 1..<x.rows)) { emit(last, $1) }
+        case .all: emitLogits(of: x) { emit(positions[$0], $1) }
+        }
+    }
+
+    /// Normalises the rows of `x` in place and hands out their logits, a few rows at a time.
+    private func emitLogits(
+        of x: Activations, _ emit: (_ row: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
+    ) {
+        model.normalize(x, compute)
+        let width = model.configuration.vocabularySize
+        for first in stride(from: 0, to: x.rows, by: Self.logitRows) {
+            let rows = x.slice(first..<min(first + Self.logitRows, x.rows))
+            let mark = workspace.mark
+            defer { workspace.release(to: mark) }
+            let logits = workspace.take(rows.rows, width)
+            model.logits(of: rows, into: logits, compute)
+            for row in 0..<rows.rows {
+                emit(first + row, UnsafeBufferPointer(start: logits[row: row], count: width))
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+import Foundation
+import SwiftletFormats
+import Testing
+
+@testable import SwiftletCache
+@testable import SwiftletModels
+@testable import SwiftletTensor
+
+/// A tiny checkpoint with the logits that the reference implementation computes for it.
+struct ModelFixture {
+    struct Prompt {
+        let ids: [Int32]
+        let logits: [[Float]]                   // one row per id
+    }
+
+    let prompts: [Prompt]
+    let greedyPrompt: [Int32]
+    let greedyIDs: [Int32]
+
+    static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures").path
+
+    static let directories = [
+        "llama-mha", "llama-gqa", "llama-bias", "llama3-rope", "llama-linear-rope", "llama-yarn",
+        "llama-old-config", "llama-gelu-tanh", "llama-gelu", "smollm2", "llama-sharded", "llama-f16",
+        "llama-bf16", "mistral-sliding", "mistral", "qwen2", "qwen2-sliding", "qwen2-old-config", "qwen3",
+        "qwen3-bias",
+    ]
+    static let ggufFiles = ["llama-gqa", "llama3-rope", "qwen2", "qwen3", "llama-q8_0"]
+
+    /// Every checkpoint as a path below ``folder``, with the name of its expected results.
+    static let all =
+        directories.map { (path: $0, name: $0) } + ggufFiles.map { (path: "gguf/\($0).gguf", name: $0) }
+
+    init(_ name: String) throws {
+        let json = try JSON.parse(contentsOf: "\(Self.folder)/\(name)/expected.json")
+        let bytes = try Data(contentsOf: URL(filePath: "\(Self.folder)/\(name)/expected.f32"))
+        let floats = bytes.withUnsafeBytes { Array($0.bindMemory(to: Float.self)) }
+        let width = try #require(json["vocabulary"]?.int)
+        var prompts: [Prompt] = []
+        for prompt in try #require(json["prompts"]).elements {
+            let ids = try #require(prompt["ids"]).elements.compactMap(\.int).map(Int32.init)
+            let first = try #require(prompt["row"]?.int)
+            let logits = ids.indices.map { Array(floats[(first + $0) * width..<(first + $0 + 1) * width]) }
+            prompts.append(Prompt(ids: ids, logits: logits))
+        }
+        let greedy = try #require(json["greedy"])
+        greedyPrompt = prompts[try #require(greedy["prompt"]?.int)].ids
+        greedyIDs = try #require(greedy["ids"]).elements.compactMap(\.int).map(Int32.init)
+        self.prompts = prompts
+    }
+
+    /// Loads the checkpoint at a path below ``folder``.
+    static func model(_ path: String) throws -> any LanguageModel {
+        let full = "\(folder)/\(path)"
+        let location: ModelLocation = path.hasSuffix(".gguf") ? .gguf(full) : .directory(full)
+        let source = try ModelSource(location)
+        return try ModelRegistry.architecture(of: source).load(source)
+    }
+}
+
+/// Everything needed to run a model in a test.
+struct Bench {
+    let model: any LanguageModel
+    let runner: Runner
+    let kernels: Kernels
+
+    init(_ model: any LanguageModel, kernels: Kernels = .best, threads: Int = 2) {
+        self.model = model
+        self.kernels = kernels
+        runner = Runner(model: model, compute: Compute(kernels: kernels, threadCount: threads))
+    }
+
+    func sequence(
+        format: KVFormat = .f32, policy: any KVPolicy = FullPolicy(), budgets: [Int]? = nil,
+        owners: [Int]? = nil
+    ) throws -> KVSequence {
+        let layers = model.cacheLayers
+        return try KVSequence(
+            layout: owners.map { try KVLayout(layers: layers, owners: $0) } ?? KVLayout(layers: layers),
+            format: format, rope: model.configuration.rope, scale: model.configuration.attentionScale,
+            policy: policy, budgets: budgets, pool: KVPagePool(), kernels: kernels)
+    }
+
+    /// Logits of all positions.
+    func logits(_ ids: [Int32], _ sequence: KVSequence, chunk: Int = 512) throws -> [[Float]] {
+        var rows: [[Float]] = []
+        try runner.prefill(
+            ids, sequence, chunk: chunk, phase: .prefill, wanted: .all, emit: { rows.append(Array($1)) })
+        return rows
+    }
+}
+
+/// The largest difference between two lists of rows.
+func largestDifference(_ a: [[Float]], _ b: [[Float]]) -> Float {
+    guard a.count == b.count else { return .infinity }
+    return zip(a, b).reduce(0) { worst, rows in
+        guard rows.0.count == rows.1.count else { return .infinity }
+        return zip(rows.0, rows.1).reduce(worst) { max($0, abs($1.0 - $1.1)) }
+    }
+}
