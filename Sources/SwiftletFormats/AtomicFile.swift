@@ -10,7 +10,8 @@ import SwiftletTensor
 
 /// A file that appears under its name complete or not at all.
 ///
-/// Bytes go to a temporary file beside it, which ``commit()`` syncs and renames; without a commit it is removed.
+/// Bytes go to a temporary file beside it, which ``commit()`` syncs and renames; without a commit it is
+/// removed.
 final class AtomicFile {
     private let path: String
     private let temporaryPath: String

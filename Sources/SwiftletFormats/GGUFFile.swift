@@ -2,8 +2,8 @@ public import SwiftletTensor
 
 /// A GGUF file, version 2 or 3, little-endian: metadata, and tensors that are views of the mapped file.
 ///
-/// Opening checks the whole header. A file with a vocabulary and no tensors is fine; a tensor in a number format
-/// that Swiftlet does not read is an error only when that tensor is asked for.
+/// Opening checks the whole header. A file with a vocabulary and no tensors is fine; a tensor in a number
+/// format that Swiftlet does not read is an error only when that tensor is asked for.
 ///
 /// ```swift
 /// let file = try GGUFFile(path: "model.gguf")
@@ -46,8 +46,8 @@ public final class GGUFFile: TensorSource {
 
     /// Maps a file and checks its header.
     ///
-    /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/unsupported`` for
-    ///   version 1 and big-endian files, ``SwiftletError/Code/malformed`` if it is damaged.
+    /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/unsupported``
+    ///   for version 1 and big-endian files, ``SwiftletError/Code/malformed`` if it is damaged.
     public convenience init(path: String) throws(SwiftletError) {
         let file = try MappedFile(path: path)
         try self.init(bytes: file.bytes, owner: file, path: path)
@@ -88,7 +88,8 @@ public final class GGUFFile: TensorSource {
             let known = GGUFTensorType.readable.joined(separator: ", ")
             throw SwiftletError(
                 .unsupported,
-                "\(path): tensor '\(name)' is stored as \(tensor.formatName), expected one of \(known); use a file quantised to one of these"
+                "\(path): tensor '\(name)' is stored as \(tensor.formatName), expected one of \(known); use a "
+                    + "file quantised to one of these"
             )
         }
         let view = UnsafeRawBufferPointer(rebasing: bytes[tensor.offset..<tensor.offset + count])

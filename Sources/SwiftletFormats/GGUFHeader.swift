@@ -18,7 +18,8 @@ struct GGUFHeader {
     ) throws(SwiftletError) {
         cursor = GGUFCursor(bytes, path: path)
         version = try Self.readVersion(&cursor)
-        // A tensor takes a name's length, a dimension count, a type and an offset; a key a length, type and value.
+        // A tensor takes a name's length, a dimension count, a type and an offset; a key a length, type and
+        // value.
         let tensorCount = try cursor.count("the number of tensors", minimumSize: 24)
         let keyCount = try cursor.count("the number of metadata keys", minimumSize: 13)
         try readMetadata(keyCount, owner: owner)
@@ -119,7 +120,8 @@ struct GGUFHeader {
             let (start, overflow) = dataStart.addingReportingOverflow(tensor.offset)
             guard !overflow, start <= fileSize, count <= fileSize - start else {
                 throw cursor.problem(
-                    "tensor '\(tensor.name)' takes \(count) bytes from byte \(tensor.offset) of the data, of which the file has \(max(0, fileSize - dataStart))"
+                    "tensor '\(tensor.name)' takes \(count) bytes from byte \(tensor.offset) of the data, of "
+                        + "which the file has \(max(0, fileSize - dataStart))"
                 )
             }
             tensors[i] = .init(name: tensor.name, shape: tensor.shape, offset: start, type: tensor.type)
@@ -137,7 +139,8 @@ struct GGUFHeader {
         guard let format = tensor.format else { return 0 }
         guard let count = Tensor.byteCount(shape: tensor.shape, format: format) else {
             throw cursor.problem(
-                "tensor '\(tensor.name)' of shape \(tensor.shape) cannot be stored as \(tensor.formatName), whose rows are multiples of \(format.blockElements)"
+                "tensor '\(tensor.name)' of shape \(tensor.shape) cannot be stored as \(tensor.formatName), "
+                    + "whose rows are multiples of \(format.blockElements)"
             )
         }
         return count

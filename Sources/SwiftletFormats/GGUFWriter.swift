@@ -2,8 +2,8 @@ public import SwiftletTensor
 
 /// Writes a GGUF file, version 3, without holding more than one piece of a tensor in memory.
 ///
-/// The file appears under its name when ``finish()`` returns; until then, and after an error, whatever had the
-/// name before is untouched. A file that this writes from another's metadata and tensors, in their order,
+/// The file appears under its name when ``finish()`` returns; until then, and after an error, whatever had
+/// the name before is untouched. A file that this writes from another's metadata and tensors, in their order,
 /// equals what llama.cpp's tools write.
 public struct GGUFWriter {
     /// Names of tensors may be this long, in bytes, or other readers refuse the file.
@@ -79,13 +79,15 @@ public struct GGUFWriter {
         guard let type = GGUFTensorType.of(tensor.format), tensor.shape.count <= 4 else {
             throw SwiftletError(
                 .unsupported,
-                "\(path): tensor '\(tensor.name)' of shape \(tensor.shape) as \(tensor.format) has no place in a GGUF file, which holds up to four dimensions"
+                "\(path): tensor '\(tensor.name)' of shape \(tensor.shape) as \(tensor.format) has no place "
+                    + "in a GGUF file, which holds up to four dimensions"
             )
         }
         guard tensor.name.utf8.count <= maximumNameLength else {
             throw SwiftletError(
                 .invalidArgument,
-                "\(path): the name of tensor '\(tensor.name)' is \(tensor.name.utf8.count) bytes long, limit \(maximumNameLength)"
+                "\(path): the name of tensor '\(tensor.name)' is \(tensor.name.utf8.count) bytes long, limit "
+                    + "\(maximumNameLength)"
             )
         }
         header.append(text: tensor.name.utf8)

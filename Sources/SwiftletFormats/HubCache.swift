@@ -40,8 +40,8 @@ struct HubName {
 
 /// The directory in which Hugging Face's libraries keep what they download.
 ///
-/// A repository is a folder with `refs/<revision>`, files that hold a commit's name, and `snapshots/<commit>`,
-/// directories that hold the files of a model.
+/// A repository is a folder with `refs/<revision>`, files that hold a commit's name, and
+/// `snapshots/<commit>`, directories that hold the files of a model.
 struct HubCache {
     let path: String
 
@@ -114,7 +114,8 @@ struct HubCache {
         let revision = name.revision.map { " --revision \($0)" } ?? ""
         return SwiftletError(
             .missing,
-            "\(name.repository): \(finding); get the model with `huggingface-cli download \(name.repository)\(revision)`"
+            "\(name.repository): \(finding); get the model with `huggingface-cli download "
+                + "\(name.repository)\(revision)`"
         )
     }
 }

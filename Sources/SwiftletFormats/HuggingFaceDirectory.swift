@@ -59,8 +59,8 @@ public struct HuggingFaceDirectory: Sendable {
 
     /// All chat templates, each name once.
     ///
-    /// `chat_template.jinja` is `default`, files in `additional_chat_templates` have their own names, and both
-    /// win over `chat_template` in `tokenizer_config.json`, which is a string or a list of
+    /// `chat_template.jinja` is `default`, files in `additional_chat_templates` have their own names, and
+    /// both win over `chat_template` in `tokenizer_config.json`, which is a string or a list of
     /// `{"name": …, "template": …}`.
     public func chatTemplates() throws(SwiftletError) -> [(name: String, template: String)] {
         var templates: [(name: String, template: String)] = []
@@ -93,7 +93,8 @@ public struct HuggingFaceDirectory: Sendable {
     private var unexpectedTemplate: SwiftletError {
         SwiftletError(
             .malformed,
-            "\(path)/tokenizer_config.json: chat_template is neither a string nor a list of names and templates"
+            "\(path)/tokenizer_config.json: chat_template is neither a string nor a list of names and "
+                + "templates"
         )
     }
 

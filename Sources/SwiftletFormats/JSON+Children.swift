@@ -2,7 +2,8 @@ extension JSON {
     /// Elements of an array or members of an object; 0 for a scalar.
     public var count: Int { Int(node.count) }
 
-    /// The value of a member, or `nil` if there is none or this is not an object; the last of duplicates wins.
+    /// The value of a member, or `nil` if there is none or this is not an object; the last of duplicates
+    /// wins.
     ///
     /// Keys are compared byte by byte.
     /// - Complexity: linear in the number of members; to look up many keys, walk ``members`` once.

@@ -2,8 +2,8 @@ public import SwiftletTensor
 
 /// One value of a parsed JSON document.
 ///
-/// A document is its source bytes and a flat list of nodes, so parsing allocates twice, whatever the number of
-/// values, and a `JSON` is a reference to one node. Strings are decoded when asked for.
+/// A document is its source bytes and a flat list of nodes, so parsing allocates twice, whatever the number
+/// of values, and a `JSON` is a reference to one node. Strings are decoded when asked for.
 ///
 /// The grammar is RFC 8259, with three literals added that Python writes into configuration files: `NaN`,
 /// `Infinity` and `-Infinity`. Text must be valid UTF-8 and may nest ``maximumDepth`` deep.
@@ -87,7 +87,8 @@ struct JSONNode: Sendable {
     let tag: Tag
     /// Where the text starts in the source; for strings, after the quote.
     let offset: UInt32
-    /// Bytes of text of a scalar, without quotes; for a container, the index of the node after its last child.
+    /// Bytes of text of a scalar, without quotes; for a container, the index of the node after its last
+    /// child.
     var extent: UInt32
     /// Elements of an array, members of an object.
     var count: UInt32 = 0

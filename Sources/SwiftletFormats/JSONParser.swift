@@ -164,7 +164,8 @@ struct JSONParser {
         }
     }
 
-    /// Advances over bytes that are neither quotes, escapes, control characters nor beyond ASCII, eight at once.
+    /// Advances over bytes that are neither quotes, escapes, control characters nor beyond ASCII, eight at
+    /// once.
     private mutating func skipPlainASCII() {
         while bytes.count - position >= 8 {
             let word = UnsafeRawBufferPointer(bytes).loadUnaligned(fromByteOffset: position, as: UInt64.self)

@@ -28,8 +28,8 @@ public enum ModelLocator {
     /// ```
     ///
     /// - Parameters:
-    ///   - argument: the path of a `.gguf` file, a `.safetensors` file or a directory; or `organisation/name`,
-    ///     optionally with `@revision`.
+    ///   - argument: the path of a `.gguf` file, a `.safetensors` file or a directory; or
+    ///     `organisation/name`, optionally with `@revision`.
     ///   - environment: read for `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME` and `HOME`.
     ///   - note: receives a sentence if the answer was a choice, as when a download has no main revision.
     /// - Throws: ``SwiftletError/Code/missing`` if there is no such model, listing what was looked for;
@@ -45,7 +45,8 @@ public enum ModelLocator {
         guard !isGGUF(argument), !argument.hasSuffix(".safetensors"), let name = HubName(argument) else {
             throw SwiftletError(
                 .missing,
-                "there is no file or directory '\(argument)', and it is not a name such as organisation/model; check the path"
+                "there is no file or directory '\(argument)', and it is not a name such as "
+                    + "organisation/model; check the path"
             )
         }
         let cache = try HubCache(environment: environment)
@@ -64,7 +65,8 @@ public enum ModelLocator {
         guard try SafetensorsCheckpoint.fileNames(in: parent).contains(name) else {
             throw SwiftletError(
                 .invalidArgument,
-                "\(path) is not the checkpoint of its directory, which model.safetensors or its index names; move it to a directory of its own"
+                "\(path) is not the checkpoint of its directory, which model.safetensors or its index names; "
+                    + "move it to a directory of its own"
             )
         }
         return .directory(parent)

@@ -11,7 +11,8 @@ public struct SafetensorsCheckpoint: TensorSource {
     /// Which of ``files`` holds a tensor.
     private let owners: [String: Int]
 
-    /// Opens `model.safetensors`, else what `model.safetensors.index.json` names, else the only safetensors file.
+    /// Opens `model.safetensors`, else what `model.safetensors.index.json` names, else the only safetensors
+    /// file.
     ///
     /// - Throws: ``SwiftletError/Code/missing`` if there is no checkpoint, a file that the index names is not
     ///   there or lacks a tensor; ``SwiftletError/Code/malformed`` if the index is damaged, leads out of the
@@ -26,7 +27,8 @@ public struct SafetensorsCheckpoint: TensorSource {
                 if let other = owners.updateValue(files.count, forKey: tensor) {
                     throw SwiftletError(
                         .malformed,
-                        "\(file.path): tensor '\(tensor)' is also in \(files[other].path), expected it in one file; download the model again"
+                        "\(file.path): tensor '\(tensor)' is also in \(files[other].path), expected it in one "
+                            + "file; download the model again"
                     )
                 }
             }
@@ -37,7 +39,8 @@ public struct SafetensorsCheckpoint: TensorSource {
             guard owner == "\(directory)/\(name)" else {
                 throw SwiftletError(
                     .missing,
-                    "\(directory)/\(name): tensor '\(tensor)' is not here, where \(Self.indexName) says it is; download the model again"
+                    "\(directory)/\(name): tensor '\(tensor)' is not here, where \(Self.indexName) says it "
+                        + "is; download the model again"
                 )
             }
         }
@@ -64,7 +67,8 @@ public struct SafetensorsCheckpoint: TensorSource {
             for name in names where System.kind(of: "\(directory)/\(name)") == nil {
                 throw SwiftletError(
                     .missing,
-                    "\(directory)/\(name) is named by \(indexName) but is not there; finish the download of the model"
+                    "\(directory)/\(name) is named by \(indexName) but is not there; finish the download of "
+                        + "the model"
                 )
             }
             return names
@@ -79,7 +83,8 @@ public struct SafetensorsCheckpoint: TensorSource {
     private static func advice(_ names: [String], _ candidates: [String]) -> String {
         if !candidates.isEmpty {
             return
-                "holds \(candidates.joined(separator: ", ")) but no \(indexName), which says what belongs together"
+                "holds \(candidates.joined(separator: ", ")) but no \(indexName), which says what belongs "
+                + "together"
         }
         if names.contains(where: { $0.hasPrefix("pytorch_model") }) {
             return
@@ -104,7 +109,8 @@ public struct SafetensorsCheckpoint: TensorSource {
             guard let file = value.string, isInside(file) else {
                 throw SwiftletError(
                     .malformed,
-                    "\(path): tensor '\(tensor)' is in \(value.string.map { "'\($0)'" } ?? "no file"), expected the name of a file in this directory"
+                    "\(path): tensor '\(tensor)' is in \(value.string.map { "'\($0)'" } ?? "no file"), "
+                        + "expected the name of a file in this directory"
                 )
             }
             guard index.updateValue(file, forKey: tensor) == nil else {

@@ -17,8 +17,8 @@ public struct SafetensorsFile: TensorSource {
 
     /// Opens a file and checks its header.
     ///
-    /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/malformed`` if
-    ///   the header is damaged or disagrees with the file's size.
+    /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/malformed``
+    ///   if the header is damaged or disagrees with the file's size.
     public init(path: String) throws(SwiftletError) {
         let file = try MappedFile(path: path)
         let header = try SafetensorsHeader(file)
@@ -36,7 +36,8 @@ public struct SafetensorsFile: TensorSource {
             let known = SafetensorsType.readable.joined(separator: ", ")
             throw SwiftletError(
                 .unsupported,
-                "\(path): tensor '\(name)' holds \(entry.type.name), expected one of \(known); convert the checkpoint"
+                "\(path): tensor '\(name)' holds \(entry.type.name), expected one of \(known); convert the "
+                    + "checkpoint"
             )
         }
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])

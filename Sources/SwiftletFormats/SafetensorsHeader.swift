@@ -55,13 +55,15 @@ struct SafetensorsHeader {
         guard length <= maximumLength else {
             throw SwiftletError(
                 .malformed,
-                "\(path): the header claims \(length) bytes, expected at most \(maximumLength); this is not a safetensors file"
+                "\(path): the header claims \(length) bytes, expected at most \(maximumLength); this is not a "
+                    + "safetensors file"
             )
         }
         guard length <= bytes.count - 8 else {
             throw SwiftletError(
                 .malformed,
-                "\(path): the header claims \(length) bytes, but \(bytes.count - 8) follow; download the file again"
+                "\(path): the header claims \(length) bytes, but \(bytes.count - 8) follow; download the file "
+                    + "again"
             )
         }
         return Int(length)
@@ -97,7 +99,8 @@ struct SafetensorsHeader {
         }
         guard offsets.count == 2, offsets[0] <= offsets[1], offsets[1] <= dataCount else {
             throw problem(
-                "tensor '\(name)' has data_offsets \(offsets.prefix(4)), expected a start and an end within \(dataCount) bytes"
+                "tensor '\(name)' has data_offsets \(offsets.prefix(4)), expected a start and an end within "
+                    + "\(dataCount) bytes"
             )
         }
         let size = offsets[1] - offsets[0]
@@ -105,7 +108,8 @@ struct SafetensorsHeader {
             let expected = Self.byteCount(shape, bits: bits)
             guard size == expected else {
                 throw problem(
-                    "tensor '\(name)' of \(type.name) \(shape) has \(size) bytes, expected \(expected.map(String.init) ?? "a whole number that fits memory")"
+                    "tensor '\(name)' of \(type.name) \(shape) has \(size) bytes, expected "
+                        + "\(expected.map(String.init) ?? "a whole number that fits memory")"
                 )
             }
         }
@@ -153,7 +157,8 @@ struct SafetensorsHeader {
                 let what =
                     entry.range.lowerBound < position ? "overlaps the tensor before it" : "follows a hole"
                 throw problem(
-                    "tensor '\(name)' \(what): its data starts at \(entry.range.lowerBound - start), expected \(position - start)"
+                    "tensor '\(name)' \(what): its data starts at \(entry.range.lowerBound - start), expected "
+                        + "\(position - start)"
                 )
             }
             position = entry.range.upperBound

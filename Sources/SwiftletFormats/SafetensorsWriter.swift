@@ -2,8 +2,8 @@ public import SwiftletTensor
 
 /// Writes a safetensors file without holding more than one piece of a tensor in memory.
 ///
-/// The file appears under its name when ``finish()`` returns; until then, and after an error, whatever had the
-/// name before is untouched.
+/// The file appears under its name when ``finish()`` returns; until then, and after an error, whatever had
+/// the name before is untouched.
 ///
 /// ```swift
 /// var writer = try SafetensorsWriter(path: "model.safetensors", tensors: [
@@ -29,7 +29,8 @@ public struct SafetensorsWriter {
         for tensor in tensors where tensor.format.blockElements > 1 || tensor.name == "__metadata__" {
             throw SwiftletError(
                 .unsupported,
-                "\(path): tensor '\(tensor.name)' as \(tensor.format) has no place in a safetensors file; write plain numbers, or a GGUF file"
+                "\(path): tensor '\(tensor.name)' as \(tensor.format) has no place in a safetensors file; "
+                    + "write plain numbers, or a GGUF file"
             )
         }
         let header = Self.header(metadata, tensors, sizes.map(\.byteCount))

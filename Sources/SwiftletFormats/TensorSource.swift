@@ -9,6 +9,7 @@ public protocol TensorSource: Sendable {
 
     /// A view of one tensor, or `nil` if there is none of that name.
     ///
-    /// - Throws: ``SwiftletError/Code/unsupported`` if its numbers are stored in a way Swiftlet does not read.
+    /// - Throws: ``SwiftletError/Code/unsupported`` if its numbers are stored in a way Swiftlet does not
+    ///   read.
     func tensor(named name: String) throws(SwiftletError) -> Tensor?
 }

@@ -55,7 +55,8 @@ struct TensorWriter {
     func finish() throws(SwiftletError) {
         precondition(
             current == tensors.count,
-            "\(path): \(tensors.count - current) declared tensors are not written, the first is '\(tensors[current].name)'"
+            "\(path): \(tensors.count - current) declared tensors are not written, the first is "
+                + "'\(tensors[current].name)'"
         )
         try file.commit()
     }
@@ -82,7 +83,8 @@ struct TensorWriter {
             guard let byteCount = Tensor.byteCount(shape: tensor.shape, format: tensor.format) else {
                 throw SwiftletError(
                     .invalidArgument,
-                    "\(path): tensor '\(tensor.name)' of shape \(tensor.shape) cannot be stored as \(tensor.format)"
+                    "\(path): tensor '\(tensor.name)' of shape \(tensor.shape) cannot be stored as "
+                        + "\(tensor.format)"
                 )
             }
             sizes.append((tensor.name, byteCount))

@@ -19,8 +19,8 @@ public final class MappedFile: Sendable {
 
     /// Maps a regular file, read-only. An empty file is fine and has no bytes.
     ///
-    /// - Throws: ``SwiftletError/Code/unreadable`` for a missing file, a directory, a pipe or a device, and for
-    ///   a file without read permission.
+    /// - Throws: ``SwiftletError/Code/unreadable`` for a missing file, a directory, a pipe or a device, and
+    ///   for a file without read permission.
     public init(path: String) throws(SwiftletError) {
         try System.checkPath(path)
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)

@@ -1,3 +1,5 @@
+import CSwiftletKernels
+
 /// A read-only view of numbers that somebody else keeps in memory, usually a mapped file.
 ///
 /// Copying a tensor copies no numbers. Numbers are row-major: in shape `[rows, cols]`, a row is contiguous.
@@ -12,8 +14,8 @@ public struct Tensor: Sendable {
 
     /// Views `bytes`, which `owner` keeps alive and unchanged.
     ///
-    /// The sizes must agree, and a row must fill whole blocks. Bytes that are not aligned for their numbers, as
-    /// happens in files written without padding, are copied.
+    /// The sizes must agree, and a row must fill whole blocks. Bytes that are not aligned for their numbers,
+    /// as happens in files written without padding, are copied.
     public init(
         shape: [Int], format: NumberFormat, bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable
     ) {
@@ -86,20 +88,28 @@ extension NumberFormat {
 extension Tensor {
     /// All numbers as single precision, rounded to nearest where they are wider; shape ``shape``, row-major.
     ///
-    /// - Throws: ``SwiftletError/Code/unsupported`` for a format that cannot be decoded.
     /// - Complexity: linear; allocates four bytes per number.
     public func floats() throws(SwiftletError) -> [Float] {
-        switch format {
-        case .f32: numbers(Float.self) { $0 }
-        case .f16: numbers(UInt16.self) { Float(Float16(bitPattern: $0)) }
-        case .bf16: numbers(UInt16.self) { Float(bitPattern: UInt32($0) << 16) }
+        if let kernel = format.kernel { return dequantized(kernel) }
+        return switch format {
         case .i8: numbers(Int8.self) { Float($0) }
         case .u8: numbers(UInt8.self) { Float($0) }
         case .i16: numbers(Int16.self) { Float($0) }
         case .i32: numbers(Int32.self) { Float($0) }
         case .i64: numbers(Int64.self) { Float($0) }
         case .f64: numbers(Double.self) { Float($0) }
-        default: throw SwiftletError(.unsupported, "numbers stored as \(format) cannot be decoded yet")
+        default: throw SwiftletError(.unsupported, "numbers stored as \(format) cannot be decoded")
+        }
+    }
+
+    private func dequantized(_ kernel: sl_format) -> [Float] {
+        let count = elementCount
+        return [Float](unsafeUninitializedCapacity: count) { floats, initialized in
+            guard let source = bytes.baseAddress, let target = floats.baseAddress, count > 0 else { return }
+            withExtendedLifetime(owner) {
+                Kernels.best.dequantize(kernel, source, into: target, count: count)
+            }
+            initialized = count
         }
     }
 

@@ -157,7 +157,8 @@ struct JSONTests {
             ("{\"a\" 1}", "config: line 1, column 6: found '1', expected ':' after the key"),
             (
                 "\"\n\"",
-                "config: line 1, column 2: found byte 0x0a, expected an escape such as \\n instead of a control character"
+                "config: line 1, column 2: found byte 0x0a, expected an escape such as \\n instead of a "
+                    + "control character"
             ),
         ]
         for (text, message) in cases {

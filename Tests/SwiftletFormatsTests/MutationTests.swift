@@ -4,7 +4,8 @@ import SwiftletTensor
 import SwiftletTestSupport
 import Testing
 
-/// Damaged files must be refused or read, never crash; `SWIFTLET_MUTATIONS` says how many of each format to try.
+/// Damaged files must be refused or read, never crash; `SWIFTLET_MUTATIONS` says how many of each format to
+/// try.
 @Suite("Damaged files")
 struct MutationTests {
     private static let batches: UInt64 = 20
@@ -137,7 +138,8 @@ struct MutationTests {
 
     private static let json = #"""
         {"a":[1,-2.5e-3,true,false,null,"é😀 \"\\\/\b\f\n\r\t\u0041\ud83d\ude00\ud83d",[],{},[[[1]]]],
-         "version":"1.0","model":{"vocab":{"<s>":0,"Ġthe":1,"\u0120a":2},"merges":["a b",["c","d"]]},"x":NaN,"y":-Infinity,
+         "version":"1.0","model":{"vocab":{"<s>":0,"Ġthe":1,"\u0120a":2},"merges":["a "
+             + "b",["c","d"]]},"x":NaN,"y":-Infinity,
          "big":[9223372036854775807,-9223372036854775808,18446744073709551616,1e400],"":""}
         """#
 }

@@ -46,6 +46,12 @@ public final class TemporaryDirectory: Sendable {
         return path + "/" + name
     }
 
+    /// Makes a named pipe and returns its path.
+    public func makePipe(_ name: String) -> String {
+        mkfifo(path + "/" + name, 0o644)
+        return path + "/" + name
+    }
+
     private func makeDirectories(above name: String) {
         var directory = path
         for part in name.split(separator: "/", omittingEmptySubsequences: false).dropLast() {
