@@ -47,7 +47,8 @@ public final class GGUFFile: TensorSource {
     /// Maps a file and checks its header.
     ///
     /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/unsupported``
-    ///   for version 1 and big-endian files, ``SwiftletError/Code/malformed`` if it is damaged.
+    ///   for version 1, big-endian files and parts of a split model, ``SwiftletError/Code/malformed`` if it is
+    ///   damaged.
     public convenience init(path: String) throws(SwiftletError) {
         let file = try MappedFile(path: path)
         try self.init(bytes: file.bytes, owner: file, path: path)
@@ -88,8 +89,8 @@ public final class GGUFFile: TensorSource {
             let known = GGUFTensorType.readable.joined(separator: ", ")
             throw SwiftletError(
                 .unsupported,
-                "\(path): tensor '\(name)' is stored as \(tensor.formatName), expected one of \(known); use a "
-                    + "file quantised to one of these"
+                "\(path): tensor '\(name)' is stored as \(tensor.formatName), expected one of \(known); use "
+                    + "a file quantised to one of these"
             )
         }
         let view = UnsafeRawBufferPointer(rebasing: bytes[tensor.offset..<tensor.offset + count])

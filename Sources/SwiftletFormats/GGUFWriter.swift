@@ -4,7 +4,7 @@ public import SwiftletTensor
 ///
 /// The file appears under its name when ``finish()`` returns; until then, and after an error, whatever had
 /// the name before is untouched. A file that this writes from another's metadata and tensors, in their order,
-/// equals what llama.cpp's tools write.
+/// equals that file byte for byte if llama.cpp's tools wrote it.
 public struct GGUFWriter {
     /// Names of tensors may be this long, in bytes, or other readers refuse the file.
     public static let maximumNameLength = 63

@@ -38,7 +38,7 @@ public struct JSON: Sendable {
         return try parse(storage.bytes, owner: storage, source: source)
     }
 
-    /// Parses one document, copying `bytes`; see ``parse(_:source:)-(UnsafeRawBufferPointer,_)``.
+    /// Parses one document from an array, which is copied.
     public static func parse(_ bytes: [UInt8], source: String) throws(SwiftletError) -> JSON {
         let storage = bytes.withUnsafeBytes { ByteStorage(copying: $0) }
         return try parse(storage.bytes, owner: storage, source: source)

@@ -27,8 +27,8 @@ public struct SafetensorsCheckpoint: TensorSource {
                 if let other = owners.updateValue(files.count, forKey: tensor) {
                     throw SwiftletError(
                         .malformed,
-                        "\(file.path): tensor '\(tensor)' is also in \(files[other].path), expected it in one "
-                            + "file; download the model again"
+                        "\(file.path): tensor '\(tensor)' is also in \(files[other].path), expected it "
+                            + "in one file; download the model again"
                     )
                 }
             }

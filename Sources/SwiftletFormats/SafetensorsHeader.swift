@@ -55,15 +55,15 @@ struct SafetensorsHeader {
         guard length <= maximumLength else {
             throw SwiftletError(
                 .malformed,
-                "\(path): the header claims \(length) bytes, expected at most \(maximumLength); this is not a "
-                    + "safetensors file"
+                "\(path): the header claims \(length) bytes, expected at most \(maximumLength); this is not "
+                    + "a safetensors file"
             )
         }
         guard length <= bytes.count - 8 else {
             throw SwiftletError(
                 .malformed,
-                "\(path): the header claims \(length) bytes, but \(bytes.count - 8) follow; download the file "
-                    + "again"
+                "\(path): the header claims \(length) bytes, but \(bytes.count - 8) follow; download the "
+                    + "file again"
             )
         }
         return Int(length)
@@ -157,8 +157,8 @@ struct SafetensorsHeader {
                 let what =
                     entry.range.lowerBound < position ? "overlaps the tensor before it" : "follows a hole"
                 throw problem(
-                    "tensor '\(name)' \(what): its data starts at \(entry.range.lowerBound - start), expected "
-                        + "\(position - start)"
+                    "tensor '\(name)' \(what): its data starts at \(entry.range.lowerBound - start), "
+                        + "expected \(position - start)"
                 )
             }
             position = entry.range.upperBound

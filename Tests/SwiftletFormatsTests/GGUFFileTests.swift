@@ -11,23 +11,14 @@ struct GGUFFileTests {
         try GGUFFile(path: directory.write(file.bytes, to: "model.gguf"))
     }
 
-    /// Expects an error of one kind whose message names the file and contains `words`.
-    private func expectError(_ code: SwiftletError.Code, _ words: String, _ file: GGUFBytes) {
-        let path = directory.write(file.bytes, to: "model.gguf")
-        expect(code, words, path) { try GGUFFile(path: path) }
-    }
-
-    private func expect(
-        _ code: SwiftletError.Code, _ words: String, _ path: String, _ body: () throws -> Any?
+    /// Expects an error whose message names the file and contains `words`.
+    private func expectError(
+        _ code: SwiftletError.Code, _ words: String, _ file: GGUFBytes,
+        sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        do {
-            _ = try body()
-            Issue.record("no error, expected '\(words)'")
-        } catch let error as SwiftletError {
-            #expect(error.code == code, "\(error)")
-            #expect(error.message.contains(words) && error.message.contains(path), "\(error)")
-        } catch {
-            Issue.record("\(error)")
+        let path = directory.write(file.bytes, to: "model.gguf")
+        SwiftletFormatsTests.expectError(code, words, path, sourceLocation: sourceLocation) {
+            try GGUFFile(path: path)
         }
     }
 
@@ -145,7 +136,7 @@ struct GGUFFileTests {
         let gguf = try open(file)
         #expect(gguf.tensors.map(\.formatName) == ["IQ4_XS", "type 99", "MXFP4"])
         for (name, words) in [("x", "'x' is stored as IQ4_XS"), ("y", "type 99"), ("z", "MXFP4")] {
-            expect(.unsupported, words, gguf.path) { try gguf.tensor(named: name) }
+            SwiftletFormatsTests.expectError(.unsupported, words, gguf.path) { try gguf.tensor(named: name) }
         }
     }
 
@@ -156,6 +147,15 @@ struct GGUFFileTests {
         expectError(.unsupported, "version 4", GGUFBytes(version: 4))
         expectError(.unsupported, "version 0", GGUFBytes(version: 0))
         expectError(.unsupported, "big-endian", GGUFBytes(version: UInt32(3).byteSwapped))
+    }
+
+    @Test("refuses one part of a split model")
+    func splits() throws {
+        var file = GGUFBytes()
+        file.metadata = [("split.count", 2, GGUFBytes.integer(UInt16(3)))]
+        expectError(.unsupported, "one of 3 parts", file)
+        file.metadata = [("split.count", 2, GGUFBytes.integer(UInt16(1)))]
+        #expect(try open(file).version == 3)
     }
 
     @Test("refuses every truncation")
@@ -224,7 +224,7 @@ struct GGUFFileTests {
         let place = try #require(bytes.firstIndex(of: 0xC3))
         bytes[place] = 0xFF
         let path = directory.write(bytes, to: "model.gguf")
-        expect(.malformed, "is not UTF-8", path) { try GGUFFile(path: path) }
+        SwiftletFormatsTests.expectError(.malformed, "is not UTF-8", path) { try GGUFFile(path: path) }
     }
 
     @Test("refuses tensors that contradict the file")

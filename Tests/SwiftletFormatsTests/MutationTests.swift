@@ -4,8 +4,8 @@ import SwiftletTensor
 import SwiftletTestSupport
 import Testing
 
-/// Damaged files must be refused or read, never crash; `SWIFTLET_MUTATIONS` says how many of each format to
-/// try.
+/// Damaged files must be refused or read, never crash; `SWIFTLET_MUTATIONS` says how
+/// many of each format to try.
 @Suite("Damaged files")
 struct MutationTests {
     private static let batches: UInt64 = 20
@@ -131,15 +131,16 @@ struct MutationTests {
     private static var safetensors: [UInt8] {
         let header = #"""
             {"__metadata__":{"format":"pt"},"a":{"dtype":"F32","shape":[2,3],"data_offsets":[0,24]},"b":
-            {"dtype":"BF16","shape":[],"data_offsets":[24,26]},"c\n":{"dtype":"I8","shape":[6],"data_offsets":[26,32]}}
+            {"dtype":"BF16","shape":[],"data_offsets":[24,26]},
+            "c\n":{"dtype":"I8","shape":[6],"data_offsets":[26,32]}}
             """#
         return GGUFBytes.string(header) + (0..<32).map { UInt8($0) }
     }
 
     private static let json = #"""
         {"a":[1,-2.5e-3,true,false,null,"é😀 \"\\\/\b\f\n\r\t\u0041\ud83d\ude00\ud83d",[],{},[[[1]]]],
-         "version":"1.0","model":{"vocab":{"<s>":0,"Ġthe":1,"\u0120a":2},"merges":["a "
-             + "b",["c","d"]]},"x":NaN,"y":-Infinity,
+         "version":"1.0","model":{"vocab":{"<s>":0,"Ġthe":1,"\u0120a":2},"merges":["a b",["c","d"]]},
+         "x":NaN,"y":-Infinity,
          "big":[9223372036854775807,-9223372036854775808,18446744073709551616,1e400],"":""}
         """#
 }

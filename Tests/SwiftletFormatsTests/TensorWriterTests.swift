@@ -186,42 +186,42 @@ struct TensorWriterTests {
 
     @Test("refuses what a file cannot hold and where it cannot be")
     func errors() {
-        func expect(_ code: SwiftletError.Code, _ words: String, _ body: () throws -> Void) {
-            #expect { try body() } throws: { error in
-                let error = error as? SwiftletError
-                return error?.code == code && error?.message.contains(words) == true
-            }
-        }
         let path = directory.path + "/out"
         let t = TensorDeclaration(name: "t", shape: [32], format: .f32)
         func gguf(_ metadata: [(key: String, value: GGUFValue)], _ tensors: [TensorDeclaration]) throws {
             _ = try GGUFWriter(path: path, metadata: metadata, tensors: tensors)
         }
-        expect(.unwritable, "is a directory") { _ = try SafetensorsWriter(path: directory.path, tensors: []) }
-        expect(.unwritable, "No such file") { _ = try SafetensorsWriter(path: path + "/a/b", tensors: []) }
-        expect(.unwritable, "empty") { _ = try SafetensorsWriter(path: "", tensors: []) }
-        expect(.invalidArgument, "declared twice") { _ = try SafetensorsWriter(path: path, tensors: [t, t]) }
-        expect(.unsupported, "q8_0") {
+        expectError(.unwritable, "is a directory") {
+            _ = try SafetensorsWriter(path: directory.path, tensors: [])
+        }
+        expectError(.unwritable, "No such file") {
+            _ = try SafetensorsWriter(path: path + "/a/b", tensors: [])
+        }
+        expectError(.unwritable, "empty") { _ = try SafetensorsWriter(path: "", tensors: []) }
+        expectError(.invalidArgument, "declared twice") {
+            _ = try SafetensorsWriter(path: path, tensors: [t, t])
+        }
+        expectError(.unsupported, "q8_0") {
             _ = try SafetensorsWriter(path: path, tensors: [.init(name: "q", shape: [32], format: .q8_0)])
         }
-        expect(.invalidArgument, "declared twice") { try gguf([], [t, t]) }
-        expect(.invalidArgument, "given twice") {
+        expectError(.invalidArgument, "declared twice") { try gguf([], [t, t]) }
+        expectError(.invalidArgument, "given twice") {
             try gguf([("k", GGUFValue(true)), ("k", GGUFValue(true))], [])
         }
-        expect(.invalidArgument, "general.alignment") {
+        expectError(.invalidArgument, "general.alignment") {
             try gguf([("general.alignment", GGUFValue(UInt32(7)))], [])
         }
-        expect(.unsupported, "u8") { try gguf([], [.init(name: "t", shape: [1], format: .u8)]) }
-        expect(.unsupported, "four dimensions") {
+        expectError(.unsupported, "u8") { try gguf([], [.init(name: "t", shape: [1], format: .u8)]) }
+        expectError(.unsupported, "four dimensions") {
             try gguf([], [.init(name: "t", shape: [1, 1, 1, 1, 1], format: .f32)])
         }
-        expect(.invalidArgument, "cannot be stored") {
+        expectError(.invalidArgument, "cannot be stored") {
             try gguf([], [.init(name: "t", shape: [2, 16], format: .q4_0)])
         }
-        expect(.invalidArgument, "cannot be stored") {
+        expectError(.invalidArgument, "cannot be stored") {
             try gguf([], [.init(name: "t", shape: [.max, 2], format: .f32)])
         }
-        expect(.invalidArgument, "64 bytes long") {
+        expectError(.invalidArgument, "64 bytes long") {
             try gguf([], [.init(name: String(repeating: "n", count: 64), shape: [1], format: .f32)])
         }
     }
