@@ -47,8 +47,8 @@ public final class GGUFFile: TensorSource {
     /// Maps a file and checks its header.
     ///
     /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/unsupported``
-    ///   for version 1, big-endian files and parts of a split model, ``SwiftletError/Code/malformed`` if it is
-    ///   damaged.
+    ///   for version 1, big-endian files and parts of a split model, ``SwiftletError/Code/malformed`` if
+    ///   it is damaged.
     public convenience init(path: String) throws(SwiftletError) {
         let file = try MappedFile(path: path)
         try self.init(bytes: file.bytes, owner: file, path: path)
