@@ -30,7 +30,7 @@ extension Kernels {
 
     /// The dot product `Σ w[i]·x[i]` of stored numbers and floats.
     ///
-    /// Accurate to `(count / 4 + 4) × 2⁻²⁴ × Σ|w[i]·x[i]|`; 0 for an empty row.
+    /// Accurate to `(count / 4 + 20) × 2⁻²⁴ × Σ|w[i]·x[i]|`; 0 for an empty row.
     package func dot(_ format: sl_format, _ w: UnsafeRawPointer, _ x: UnsafePointer<Float>, count: Int)
         -> Float
     {

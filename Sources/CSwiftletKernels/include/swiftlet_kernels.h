@@ -51,6 +51,13 @@ typedef struct sl_queries {
     int32_t window;                 // 0: none; else row visible iff query position - row position < window
 } sl_queries;                       // always: row visible iff row position <= query position
 
+// Guarantees, within one table:
+// - dequantize and quantize give the bits of `Reference`; stored numbers may lie at any address;
+// - dot, matvec and matmul give the same bits for the same row and token, whatever the rows, tokens and strides
+//   of the call, so that work may be cut anywhere; |error| ≤ (n/4 + 20)·2⁻²⁴·Σ|w·x|;
+// - attention gives a query row the same bits whatever other query rows are in the call, and whatever rows that
+//   it does not see follow in the cache; other page sizes or orders of rows may round differently;
+// - NaN propagates, except from cached rows that are masked.
 typedef struct sl_kernels {
     sl_isa isa;
     const char *name;               // "scalar", "avx2", "avx512", "neon"
@@ -58,7 +65,7 @@ typedef struct sl_kernels {
     // dst[n] = binary32 of n stored elements; n is a multiple of the block.
     void (*dequantize)(sl_format format, const void *src, float *dst, size_t n);
     // Stores n numbers, rounding to nearest. Implemented for F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1;
-    // returns false for a format that has no writer.
+    // returns false for a format that has no writer. A block with a NaN or an infinity reads back as NaN.
     bool (*quantize)(sl_format format, const float *src, void *dst, size_t n);
     // Σ w[i]·x[i], n a multiple of the block.
     float (*dot)(sl_format format, const void *w, const float *x, size_t n);
