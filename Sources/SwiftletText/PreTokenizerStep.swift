@@ -160,16 +160,7 @@ enum BertClasses {
 extension CharacterSet {
     /// The set with membership turned around in every second one of the runs whose lengths `changes` holds.
     fileprivate func changed(by changes: StaticString) -> CharacterSet {
-        var reader = PackedNumbers(changes)
-        var turned: [ClosedRange<UInt32>] = []
-        var first: UInt32 = 0
-        var isTurned = false
-        while let count = reader.next() {
-            if isTurned { turned.append(first...first + UInt32(count) - 1) }
-            first += UInt32(count)
-            isTurned.toggle()
-        }
-        let changes = CharacterSet(turned)
+        let changes = CharacterSet(runs: changes)
         return intersection(changes.complement).union(changes.intersection(complement))
     }
 }

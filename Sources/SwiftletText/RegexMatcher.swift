@@ -265,7 +265,7 @@ struct PatternMatcher {
     }
 
     private func isWord(at i: Int) -> Bool {
-        i < end && CharacterSet.word.contains(UTF8Text.decode(text, i, end).value)
+        i < end && CharacterSet.wordAlone.contains(UTF8Text.decode(text, i, end).value)
     }
 
     private func isWord(before i: Int) -> Bool { i > 0 && isWord(at: UTF8Text.previous(text, i)) }

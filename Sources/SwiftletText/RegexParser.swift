@@ -243,6 +243,10 @@ struct PatternParser {
             position += 2
             return .place(place)
         }
+        if skip("\\w") || skip("\\W") {
+            let isNegative = text[position - 1] == 0x57
+            return .set(isNegative ? CharacterSet.wordAlone.complement : .wordAlone)
+        }
         if skip("\\R") {
             let lineEnds = CharacterSet([0x0A...0x0D, 0x85...0x85, 0x2028...0x2029])
             let pair = PatternNode.sequence([
@@ -251,7 +255,7 @@ struct PatternParser {
             return .atomic(.alternation([pair, .set(lineEnds)]))
         }
         switch try escaped() {
-        case .set(let set): return .set(flags.ignoresCase ? set.closedUnderCase : set)
+        case .set(let set): return .set(set)  // no change of case, as in Oniguruma
         case .character(let character): return literal(character)
         }
     }

@@ -106,16 +106,26 @@ extension CharacterSet {
     static let all = CharacterSet([]).complement
     /// `\h`, hexadecimal digits.
     static let hexDigit = CharacterSet([0x30...0x39, 0x41...0x46, 0x61...0x66])
-    /// `\w`: Alphabetic, M, Nd and Pc; and, as in Oniguruma, the superscripts and fractions of Latin-1.
-    static let word = ["L", "M", "Nd", "Nl", "Pc"].reduce(CharacterSet(otherAlphabetic + latinNumbers)) {
-        $0.union(CharacterSet(category: $1))
-    }
+    /// `\w` in brackets: Alphabetic, M, Nd and Pc.
+    static let word = ["M", "Nd", "Pc"].reduce(alphabetic) { $0.union(CharacterSet(category: $1)) }
+    /// `\w` by itself, which in Oniguruma holds the superscripts and fractions of Latin-1 as well.
+    static let wordAlone = word.union(CharacterSet([0xB2...0xB3, 0xB9...0xB9, 0xBC...0xBE]))
+    /// The property Alphabetic.
+    static let alphabetic = CharacterSet(runs: UnicodeData.alphabetic)
 
-    /// Alphabetic characters that are neither letters, marks nor letter-like numbers.
-    static let otherAlphabetic: [ClosedRange<UInt32>] = [
-        0x24B6...0x24E9, 0x1F130...0x1F149, 0x1F150...0x1F169, 0x1F170...0x1F189,
-    ]
-    private static let latinNumbers: [ClosedRange<UInt32>] = [0xB2...0xB3, 0xB9...0xB9, 0xBC...0xBE]
+    /// The members are every second one of the runs whose packed lengths `runs` holds.
+    init(runs: StaticString) {
+        var reader = PackedNumbers(runs)
+        var members: [ClosedRange<UInt32>] = []
+        var first: UInt32 = 0
+        var isInside = false
+        while let count = reader.next() {
+            if isInside, count > 0 { members.append(first...first + UInt32(count) - 1) }
+            first += UInt32(count)
+            isInside.toggle()
+        }
+        self.init(members)
+    }
 
     /// The set that `\p{name}` stands for: a general category, a script or a POSIX class; `nil` if unknown.
     static func property(_ name: String) -> CharacterSet? {
@@ -129,7 +139,11 @@ extension CharacterSet {
         }) {
             return CharacterSet(script: place + 1)
         }
-        return posix(folded)
+        switch folded {
+        case "punct": return CharacterSet(category: "P")
+        case "word": return wordAlone
+        default: return posix(folded)
+        }
     }
 
     private static let categoryNames = [
@@ -143,22 +157,22 @@ extension CharacterSet {
     /// The class `[:name:]`; `nil` if unknown.
     static func posix(_ name: String) -> CharacterSet? {
         switch name {
-        case "alpha", "alphabetic":
-            ["L", "M", "Nl"].reduce(CharacterSet(otherAlphabetic)) { $0.union(CharacterSet(category: $1)) }
-        case "alnum": posix("alpha")?.union(.digit)
+        case "alpha", "alphabetic": .alphabetic
+        case "alnum": alphabetic.union(.digit)
         case "digit": .digit
-        case "upper", "uppercase": CharacterSet(category: "Lu")
-        case "lower", "lowercase": CharacterSet(category: "Ll")
+        case "upper", "uppercase": CharacterSet(runs: UnicodeData.uppercase)
+        case "lower", "lowercase": CharacterSet(runs: UnicodeData.lowercase)
         case "space", "whitespace": .space
         case "blank": CharacterSet(category: "Zs").union(CharacterSet([0x09...0x09]))
         case "cntrl": CharacterSet(category: "Cc")
-        case "punct": CharacterSet(category: "P").union(CharacterSet(category: "S").intersection(.ascii))
+        case "punct": CharacterSet(category: "P").union(CharacterSet(category: "S"))
         case "word": .word
         case "xdigit": .hexDigit
         case "ascii": .ascii
         case "any": .all
-        case "graph": CharacterSet.space.union(CharacterSet(category: "C")).complement
-        case "print": CharacterSet(category: "C").complement
+        case "graph":
+            ["Cc", "Cn", "Cs"].reduce(CharacterSet.space) { $0.union(CharacterSet(category: $1)) }.complement
+        case "print": posix("graph")?.union(CharacterSet(category: "Zs"))
         default: nil
         }
     }

@@ -134,7 +134,10 @@ def main():
     packed = {}
     for name, points in differences(category).items():
         flags = runs([c in points for c in range(max(points) + 1)])
-        packed[name] = "".join(number(n) for _, n in flags)
+        packed[name + "Changes"] = "".join(number(n) for _, n in flags)
+    for name in ("Alphabetic", "Uppercase", "Lowercase"):
+        points = members(r"\p{%s}" % name)
+        packed[name.lower()] = "".join(number(n) for _, n in runs([c in points for c in range(max(points) + 1)]))
 
     decompose = normalizers.NFKD()
     canonical, compatible, excluded, previous = "", "", "", [0, 0, 0]
@@ -167,8 +170,9 @@ def main():
         + "\n"
         + literal("scripts", "Pairs of script number (zero: none) and run length, from U+0000 on.", scripts)
         + "".join(
-            "\n" + literal(name + "Changes", f"Where the BERT steps of `tokenizers` see {name} otherwise: "
-                           "lengths of runs, of the same and of others in turn.", text)
+            "\n" + literal(name, "Lengths of runs, outside and inside in turn: " + (
+                f"where the BERT steps of `tokenizers` see {name[:-7]} otherwise."
+                if name.endswith("Changes") else f"the property {name.title()}."), text)
             for name, text in packed.items()
         )
         + "}\n"
