@@ -1,0 +1,77 @@
+/// The merges of a byte-pair vocabulary: which two tokens become which, and which merge goes first.
+struct MergeTable: Sendable {
+    /// What a pair of tokens becomes.
+    struct Merge: Sendable {
+        /// Lower ranks are applied first.
+        var rank: UInt32
+        /// The token that replaces both.
+        var id: TokenID
+    }
+
+    private struct Slot {
+        var key: UInt64 = .max
+        var merge = Merge(rank: 0, id: 0)
+    }
+
+    private var slots: [Slot]
+    private var count = 0
+
+    /// Creates an empty table with room for `capacity` merges.
+    init(capacity: Int = 0) {
+        var size = 16
+        while size < capacity * 2 { size *= 2 }
+        slots = Array(repeating: Slot(), count: size)
+    }
+
+    /// What `left` followed by `right` becomes, if they merge.
+    @inline(__always)
+    func merge(_ left: TokenID, _ right: TokenID) -> Merge? {
+        let key = Self.key(left, right)
+        return slots.withUnsafeBufferPointer { slots in
+            let mask = slots.count - 1
+            var index = Self.index(key) & mask
+            while slots[index].key != .max {
+                if slots[index].key == key { return slots[index].merge }
+                index = (index + 1) & mask
+            }
+            return nil
+        }
+    }
+
+    /// Adds a merge; of two for the same pair the later wins, or the earlier if `keepingFirst` is set.
+    mutating func insert(_ left: TokenID, _ right: TokenID, _ merge: Merge, keepingFirst: Bool) {
+        if count * 2 >= slots.count { grow() }
+        let key = Self.key(left, right)
+        let mask = slots.count - 1
+        var index = Self.index(key) & mask
+        while slots[index].key != .max {
+            if slots[index].key == key {
+                if !keepingFirst { slots[index].merge = merge }
+                return
+            }
+            index = (index + 1) & mask
+        }
+        slots[index] = Slot(key: key, merge: merge)
+        count += 1
+    }
+
+    private mutating func grow() {
+        let old = slots
+        slots = Array(repeating: Slot(), count: old.count * 2)
+        let mask = slots.count - 1
+        for slot in old where slot.key != .max {
+            var index = Self.index(slot.key) & mask
+            while slots[index].key != .max { index = (index + 1) & mask }
+            slots[index] = slot
+        }
+    }
+
+    private static func key(_ left: TokenID, _ right: TokenID) -> UInt64 {
+        UInt64(UInt32(bitPattern: left)) << 32 | UInt64(UInt32(bitPattern: right))
+    }
+
+    private static func index(_ key: UInt64) -> Int {
+        let mixed = (key ^ key >> 29) &* 0xBF58_476D_1CE4_E5B9
+        return Int(truncatingIfNeeded: mixed >> 32)
+    }
+}
