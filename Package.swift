@@ -13,7 +13,7 @@ func module(_ name: String, _ dependencies: [Target.Dependency], resources: [Res
 }
 
 /// The tests of one target; fixtures are found through `#filePath`, so nothing is copied.
-func tests(of target: String, _ dependencies: [Target.Dependency] = [], exclude: [String] = []) -> Target {
+func tests(of target: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .testTarget(
         name: "\(target)Tests",
         dependencies: [.target(name: target), "SwiftletTestSupport"] + dependencies,
@@ -52,12 +52,13 @@ let package = Package(
         .target(
             name: "SwiftletTestSupport", dependencies: ["SwiftletTensor"], path: "Tests/SwiftletTestSupport",
             swiftSettings: swiftSettings),
-        tests(of: "SwiftletTensor", ["CSwiftletKernels"]),
+        tests(of: "SwiftletTensor", ["CSwiftletKernels"], exclude: ["Fixtures"]),
         tests(of: "SwiftletFormats", ["SwiftletTensor"]),
-        tests(of: "SwiftletText", ["SwiftletFormats", "SwiftletTensor"]),
+        tests(of: "SwiftletText", ["SwiftletFormats", "SwiftletTensor"], exclude: ["Fixtures"]),
         tests(of: "SwiftletCache", ["SwiftletTensor"]),
         tests(
-            of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"], exclude: ["Fixtures"]),
+            of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"],
+            exclude: ["Fixtures"]),
         tests(of: "SwiftletEngine", ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletModels"]),
     ],
     swiftLanguageModes: [.v6],

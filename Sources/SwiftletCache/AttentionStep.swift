@@ -60,7 +60,8 @@ struct AttentionStep {
                     stride: shape.headCount, into: &weights, scratch: scratch)
             }
             for token in 0..<tokens {
-                record.addRollingRow(Array(weights[token * rowCount..<(token + 1) * rowCount]), head: queryHead)
+                record.addRollingRow(
+                    Array(weights[token * rowCount..<(token + 1) * rowCount]), head: queryHead)
             }
         }
     }

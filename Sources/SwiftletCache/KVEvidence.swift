@@ -121,7 +121,7 @@ package struct KVEvidenceRecord {
 package struct QueryMoments {
     package private(set) var count = 0
     private var sum: [Double]
-    private var products: [Double]              // [size, size]
+    private var products: [Double]  // [size, size]
 
     init(size: Int) {
         sum = Array(repeating: 0, count: size)

@@ -9,7 +9,7 @@ struct KVHead {
     private let pool: KVPagePool
     private let kernels: Kernels
     private var pages: [KVPage] = []
-    private var keys: [UnsafeRawPointer?] = []          // per page, as the kernels want them
+    private var keys: [UnsafeRawPointer?] = []  // per page, as the kernels want them
     private var values: [UnsafeRawPointer?] = []
     /// Position of each row in its sequence.
     private(set) var positions: [Int32] = []
@@ -41,7 +41,9 @@ struct KVHead {
     }
 
     /// Replaces key and value of a row, keeping its position.
-    mutating func write(_ row: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>) throws(SwiftletError) {
+    mutating func write(_ row: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>)
+        throws(SwiftletError)
+    {
         try makeUnique(page: row / KVPage.rowCapacity)
         let (page, offset) = locate(row)
         let formats = geometry.kernelFormats
@@ -68,7 +70,8 @@ struct KVHead {
     /// Keeps the rows `kept`, ascending, in their order; whole pages left over go back to the pool.
     mutating func keep(_ kept: [Int]) throws(SwiftletError) {
         for (target, source) in kept.enumerated() where target != source {
-            precondition(source > target && source < rowCount, "row \(source) of \(rowCount), target \(target)")
+            precondition(
+                source > target && source < rowCount, "row \(source) of \(rowCount), target \(target)")
             try move(source, to: target)
             positions[target] = positions[source]
         }
@@ -88,10 +91,12 @@ struct KVHead {
                 positions.withUnsafeBufferPointer { positions in
                     body(
                         sl_kv_rows(
-                        keys: keys.baseAddress, values: values.baseAddress, positions: positions.baseAddress,
-                        row_count: positions.count, page_rows: KVPage.rowCapacity, key_size: geometry.keySize,
-                        value_size: geometry.valueSize, key_format: geometry.kernelFormats.key,
-                        value_format: geometry.kernelFormats.value))
+                            keys: keys.baseAddress, values: values.baseAddress,
+                            positions: positions.baseAddress,
+                            row_count: positions.count, page_rows: KVPage.rowCapacity,
+                            key_size: geometry.keySize,
+                            value_size: geometry.valueSize, key_format: geometry.kernelFormats.key,
+                            value_format: geometry.kernelFormats.value))
                 }
             }
         }
@@ -141,7 +146,7 @@ struct KVHead {
     private static func outOfMemory(_ pool: KVPagePool) -> SwiftletError {
         SwiftletError(
             .limit,
-            "The system has no memory left for the cache, which holds \(pool.heldBytes) bytes; use a shorter "
-                + "context (-c) or a smaller model.")
+            "the system has no memory left for the cache, which holds \(pool.heldBytes) bytes; use a shorter "
+                + "context (-c) or a smaller model")
     }
 }

@@ -98,7 +98,8 @@ public struct KVLayerView {
         let group = shape.group
         var normalizers = [Float](repeating: 0, count: windowCount * group)
         var output = [Float](repeating: 0, count: windowCount * group * shape.valueSize)
-        var scratch = [Float](repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
+        var scratch = [Float](
+            repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
         record.windowQueries.withUnsafeBufferPointer { data in
             record.windowPositions.withUnsafeBufferPointer { positions in
                 guard let data = data.baseAddress, let first = positions.baseAddress else { return }

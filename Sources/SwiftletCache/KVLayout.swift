@@ -16,7 +16,8 @@ public struct KVLayerShape: Hashable, Sendable {
     /// Describes one layer.
     public init(headCount: Int, kvHeadCount: Int, keySize: Int, valueSize: Int, window: Int? = nil) {
         precondition(
-            kvHeadCount > 0 && headCount % kvHeadCount == 0, "\(headCount) heads over \(kvHeadCount) KV heads")
+            kvHeadCount > 0 && headCount % kvHeadCount == 0, "\(headCount) heads over \(kvHeadCount) KV heads"
+        )
         self.headCount = headCount
         self.kvHeadCount = kvHeadCount
         self.keySize = keySize
@@ -51,19 +52,19 @@ public struct KVLayout: Hashable, Sendable {
         guard owners.count == layers.count else {
             throw SwiftletError(
                 .invalidArgument,
-                "The sharing map has \(owners.count) entries, the model has \(layers.count) layers.")
+                "the sharing map has \(owners.count) entries, the model has \(layers.count) layers")
         }
         for (layer, owner) in owners.enumerated() {
             guard (0...layer).contains(owner), owners[owner] == owner else {
                 throw SwiftletError(
                     .invalidArgument,
-                    "The sharing map sends layer \(layer) to \(owner), which is not an earlier layer that "
-                        + "keeps its own cache.")
+                    "the sharing map sends layer \(layer) to \(owner), which is not an earlier layer that "
+                        + "keeps its own cache")
             }
             guard layers[owner] == layers[layer] else {
                 throw SwiftletError(
                     .invalidArgument,
-                    "Layer \(layer) cannot share the cache of layer \(owner): their heads or windows differ.")
+                    "layer \(layer) cannot share the cache of layer \(owner): their heads or windows differ")
             }
         }
         self.layers = layers
@@ -92,7 +93,7 @@ public struct KVFormat: Hashable, Sendable {
             throw SwiftletError(
                 .unsupported,
                 "A cache cannot be stored as \(format.rawValue); choose one of "
-                    + "\(Self.supported.map(\.rawValue).joined(separator: ", ")).")
+                    + "\(Self.supported.map(\.rawValue).joined(separator: ", "))")
         }
         self.key = key
         self.value = value

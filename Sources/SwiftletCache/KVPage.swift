@@ -46,7 +46,7 @@ struct KVPageGeometry: Sendable {
         valueSize = shape.valueSize
         self.format = format
         guard let key = format.key.kernel, let value = format.value.kernel else {
-            throw SwiftletError(.unsupported, "No kernel reads a cache of \(format.key) and \(format.value).")
+            throw SwiftletError(.unsupported, "no kernel reads a cache of \(format.key) and \(format.value)")
         }
         kernelFormats = (key, value)
         keyRowBytes = try Self.rowBytes(shape.keySize, format.key)
@@ -61,8 +61,8 @@ struct KVPageGeometry: Sendable {
         guard let bytes = format.byteCount(of: size) else {
             throw SwiftletError(
                 .unsupported,
-                "Heads of \(size) dimensions cannot be cached as \(format.rawValue), whose blocks hold "
-                    + "\(format.blockElements); choose f16.")
+                "heads of \(size) dimensions cannot be cached as \(format.rawValue), whose blocks hold "
+                    + "\(format.blockElements); choose f16")
         }
         return bytes
     }

@@ -1,11 +1,12 @@
-#if canImport(Glibc)
-import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 import Synchronization
+
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
 
 /// Hands out the memory of cache pages and counts it.
 ///
@@ -14,7 +15,7 @@ import Synchronization
 public final class KVPagePool: Sendable {
     private struct State {
         var arenas: [Arena] = []
-        var free: [Int: [UInt]] = [:]           // page size → addresses of free pages
+        var free: [Int: [UInt]] = [:]  // page size → addresses of free pages
         var heldBytes = 0
         var peakBytes = 0
     }
@@ -76,11 +77,11 @@ public final class KVPagePool: Sendable {
     }
 
     #if canImport(Darwin)
-    private static let discard = MADV_FREE
+        private static let discard = MADV_FREE
     #elseif canImport(Musl)
-    private static let discard = MADV_DONTNEED
+        private static let discard = MADV_DONTNEED
     #else
-    private static let discard = Int32(MADV_DONTNEED)
+        private static let discard = Int32(MADV_DONTNEED)
     #endif
 
     private static func addArena(to state: inout State, page byteCount: Int) -> Bool {

@@ -18,7 +18,7 @@ public final class KVSequence {
     public private(set) var length = 0
 
     let kernels: Kernels
-    private var slots: [KVSlot?]                // nil for borrowers
+    private var slots: [KVSlot?]  // nil for borrowers
     private var records: [KVEvidenceRecord]
     private var policies: [any KVPolicy]
     private let needs: KVEvidence
@@ -37,7 +37,8 @@ public final class KVSequence {
     ///   - kernels: arithmetic for conversions and attention.
     /// - Throws: `.unsupported` if a head does not fill whole blocks of the format.
     package init(
-        layout: KVLayout, format: KVFormat = .f16, rope: Rope, scale: Float, policy: any KVPolicy = FullPolicy(),
+        layout: KVLayout, format: KVFormat = .f16, rope: Rope, scale: Float,
+        policy: any KVPolicy = FullPolicy(),
         budgets: [Int]? = nil, pool: KVPagePool, kernels: Kernels
     ) throws(SwiftletError) {
         if let budgets {
@@ -183,14 +184,16 @@ public final class KVSequence {
         compute: Compute, workspace: Workspace
     ) {
         let step = AttentionStep(
-            slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale, compute: compute)
+            slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
+            compute: compute)
         guard needs != KVEvidence(), layout.ownsSlot(layer) else {
             step.attend(into: output, normalizers: nil)
             return
         }
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
-        let normalizers = needs.needsNormalizers
+        let normalizers =
+            needs.needsNormalizers
             ? workspace.floats(queries.positions.count * layout.layers[layer].headCount) : nil
         step.attend(into: output, normalizers: normalizers)
         records[layer].record(rotated: queries.data, positions: queries.positions)

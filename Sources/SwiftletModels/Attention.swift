@@ -5,8 +5,8 @@ import SwiftletTensor
 /// Source: Vaswani et al., 2017, arXiv:1706.03762, §3.2; Ainslie et al., 2023, arXiv:2305.13245.
 struct Attention: Sendable {
     let layer: Int
-    let query, key, value, output: Projection   // [heads·d, hidden], [kvHeads·d, hidden] ×2, [hidden, heads·d]
-    let queryNorm, keyNorm: Vector?             // [d], on every head
+    let query, key, value, output: Projection  // [heads·d, hidden], [kvHeads·d, hidden] ×2, [hidden, heads·d]
+    let queryNorm, keyNorm: Vector?  // [d], on every head
     let headSize: Int
     let epsilon: Float
 
@@ -28,14 +28,15 @@ struct Attention: Sendable {
     }
 
     /// Writes the block's update of the residual stream, `[rows, hidden]`.
-    func callAsFunction(_ x: Activations, _ pass: ForwardPass, into update: Activations) throws(SwiftletError) {
+    func callAsFunction(_ x: Activations, _ pass: ForwardPass, into update: Activations) throws(SwiftletError)
+    {
         let mark = pass.workspace.mark
         defer { pass.workspace.release(to: mark) }
-        let q = query(x, pass)                          // [rows, heads·d]
+        let q = query(x, pass)  // [rows, heads·d]
         normalizeHeads(q, queryNorm, pass)
         var keysAndValues: (Activations, Activations)?
         if pass.storesRows(ofLayer: layer) {
-            let k = key(x, pass)                        // [rows, kvHeads·d]
+            let k = key(x, pass)  // [rows, kvHeads·d]
             normalizeHeads(k, keyNorm, pass)
             keysAndValues = (k, value(x, pass))
         }

@@ -7,8 +7,8 @@ struct DecoderDefaults {
     var innerSize: Int
     var layerCount = 32
     var headCount = 32
-    var kvHeadCount: Int?                       // nil: as many as query heads
-    var headSize: Int?                          // nil: hiddenSize / headCount
+    var kvHeadCount: Int?  // nil: as many as query heads
+    var headSize: Int?  // nil: hiddenSize / headCount
     var contextLength: Int
     var vocabularySize: Int
     var normEpsilon = 1e-6
@@ -25,13 +25,13 @@ extension ConfigurationReader {
         guard headCount > 0, (1...1 << 14).contains(layerCount) else {
             throw SwiftletError(
                 .malformed,
-                "\(source): \(layerCount) layers of \(headCount) attention heads; expected positive numbers.")
+                "\(source): \(layerCount) layers of \(headCount) attention heads; expected positive numbers")
         }
         let headSize = try int("head_dim") ?? defaults.headSize ?? hiddenSize / headCount
         let contextLength = try int("max_position_embeddings") ?? defaults.contextLength
         guard (1...1 << 14).contains(headSize), contextLength > 0 else {
             throw SwiftletError(
-                .malformed, "\(source): head size \(headSize), context length \(contextLength).")
+                .malformed, "\(source): head size \(headSize), context length \(contextLength)")
         }
         return DecoderConfiguration(
             architecture: architecture,

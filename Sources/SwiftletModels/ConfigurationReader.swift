@@ -59,7 +59,7 @@ struct ConfigurationReader {
     }
 
     private func wrong(_ key: String, _ value: JSON, _ expected: String) -> SwiftletError {
-        SwiftletError(.malformed, "\(source): '\(key)' is \(value.kind.rawValue), expected \(expected).")
+        SwiftletError(.malformed, "\(source): '\(key)' is \(value.kind.rawValue), expected \(expected)")
     }
 }
 
@@ -74,7 +74,7 @@ extension ConfigurationReader {
             throw SwiftletError(
                 .unsupported,
                 "\(source): the activation '\(other)' is not supported; expected silu, gelu, "
-                    + "gelu_pytorch_tanh or gelu_new.")
+                    + "gelu_pytorch_tanh or gelu_new")
         }
     }
 
@@ -92,12 +92,12 @@ extension ConfigurationReader {
             throw SwiftletError(
                 .malformed,
                 "\(source): RoPE base \(base) and rotary share \(partial); expected a base above 1 and a share "
-                    + "in 0…1.")
+                    + "in 0…1")
         }
         let rotated = Int(Double(headSize) * partial)
         guard rotated % 2 == 0 else {
             throw SwiftletError(
-                .unsupported, "\(source): \(rotated) rotated dimensions per head; expected an even number.")
+                .unsupported, "\(source): \(rotated) rotated dimensions per head; expected an even number")
         }
         let scaling =
             try parameters?.ropeScaling(contextLength: contextLength, outer: self) ?? Rope.Scaling.none
@@ -113,7 +113,7 @@ extension ConfigurationReader {
         func positive(_ key: String, default value: Double? = nil) throws(SwiftletError) -> Double {
             guard let found = try double(key) ?? value, found > 0 else {
                 throw SwiftletError(
-                    .malformed, "\(source): RoPE type '\(type)' needs a positive '\(key)'.")
+                    .malformed, "\(source): RoPE type '\(type)' needs a positive '\(key)'")
             }
             return found
         }
@@ -122,7 +122,7 @@ extension ConfigurationReader {
         let originalContext = top ?? nested ?? contextLength
         guard originalContext > 0 else {
             throw SwiftletError(
-                .malformed, "\(source): '\(key)' is \(originalContext), expected a positive number.")
+                .malformed, "\(source): '\(key)' is \(originalContext), expected a positive number")
         }
         switch type {
         case "default": return .none
@@ -131,10 +131,12 @@ extension ConfigurationReader {
             let (low, high) = (try positive("low_freq_factor"), try positive("high_freq_factor"))
             guard low < high else {
                 throw SwiftletError(
-                    .malformed, "\(source): 'low_freq_factor' \(low) is not below 'high_freq_factor' \(high).")
+                    .malformed, "\(source): 'low_freq_factor' \(low) is not below 'high_freq_factor' \(high)"
+                )
             }
             return .llama3(
-                factor: try positive("factor"), lowFactor: low, highFactor: high, originalContext: originalContext)
+                factor: try positive("factor"), lowFactor: low, highFactor: high,
+                originalContext: originalContext)
         case "yarn":
             let factor = try positive("factor", default: Double(contextLength) / Double(originalContext))
             return .yarn(
@@ -144,7 +146,8 @@ extension ConfigurationReader {
         default:
             throw SwiftletError(
                 .unsupported,
-                "\(source): the RoPE type '\(type)' is not supported; expected default, linear, llama3 or yarn.")
+                "\(source): the RoPE type '\(type)' is not supported; expected default, linear, llama3 or yarn"
+            )
         }
     }
 

@@ -8,10 +8,10 @@ import SwiftletTensor
 struct Decoder: LanguageModel {
     let configuration: DecoderConfiguration
     let weights: [NamedTensor]
-    private let embedding: Matrix               // [vocabulary, hidden]
+    private let embedding: Matrix  // [vocabulary, hidden]
     private let layers: [DecoderLayer]
-    private let finalNorm: Vector               // [hidden]
-    private let head: Matrix                    // [vocabulary, hidden]
+    private let finalNorm: Vector  // [hidden]
+    private let head: Matrix  // [vocabulary, hidden]
 
     init(_ configuration: DecoderConfiguration, _ loader: WeightLoader) throws(SwiftletError) {
         let c = configuration
@@ -55,9 +55,9 @@ struct Decoder: LanguageModel {
 
 /// One decoder layer: attention, then a gated feed-forward block, each on a normalised copy.
 struct DecoderLayer: Sendable {
-    let attentionNorm: Vector                   // [hidden]
+    let attentionNorm: Vector  // [hidden]
     let attention: Attention
-    let feedForwardNorm: Vector                 // [hidden]
+    let feedForwardNorm: Vector  // [hidden]
     let feedForward: FeedForward
     let epsilon: Float
 

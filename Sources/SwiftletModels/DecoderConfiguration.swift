@@ -49,35 +49,37 @@ public struct DecoderConfiguration: Hashable, Sendable {
     /// - Throws: `.malformed`, naming `source` and the two values in conflict.
     func validated(source: String) throws(SwiftletError) -> Self {
         let sizes = [
-            ("vocabulary size", vocabularySize), ("hidden size", hiddenSize), ("feed-forward size", innerSize),
+            ("vocabulary size", vocabularySize), ("hidden size", hiddenSize),
+            ("feed-forward size", innerSize),
             ("layer count", layerCount), ("head count", headCount), ("KV head count", kvHeadCount),
             ("head size", headSize), ("context length", contextLength),
         ]
         for (name, value) in sizes where !(1...(1 << 28)).contains(value) {
-            throw SwiftletError(.malformed, "\(source): the \(name) is \(value); expected a positive number.")
+            throw SwiftletError(.malformed, "\(source): the \(name) is \(value); expected a positive number")
         }
         guard headCount % kvHeadCount == 0 else {
             throw SwiftletError(
                 .malformed,
-                "\(source): \(headCount) query heads cannot share \(kvHeadCount) KV heads; expected a multiple.")
+                "\(source): \(headCount) query heads cannot share \(kvHeadCount) KV heads; expected a multiple"
+            )
         }
         guard layerCount <= 1 << 14, headCount <= 1 << 14, headSize <= 1 << 14 else {
             throw SwiftletError(
                 .malformed,
                 "\(source): \(layerCount) layers of \(headCount) heads of \(headSize) are not a model's; "
-                    + "the file is damaged.")
+                    + "the file is damaged")
         }
         guard rope.pairs * 2 <= headSize else {
             throw SwiftletError(
                 .malformed,
-                "\(source): \(rope.pairs * 2) rotated dimensions do not fit a head of \(headSize).")
+                "\(source): \(rope.pairs * 2) rotated dimensions do not fit a head of \(headSize)")
         }
         guard windows.count == layerCount, windows.allSatisfy({ $0 ?? 1 > 0 }) else {
             throw SwiftletError(
-                .malformed, "\(source): sliding windows \(windows) do not fit \(layerCount) layers.")
+                .malformed, "\(source): sliding windows \(windows) do not fit \(layerCount) layers")
         }
         guard normEpsilon.isFinite, normEpsilon >= 0 else {
-            throw SwiftletError(.malformed, "\(source): the norm's epsilon is \(normEpsilon).")
+            throw SwiftletError(.malformed, "\(source): the norm's epsilon is \(normEpsilon)")
         }
         return self
     }

@@ -4,7 +4,7 @@ import SwiftletTensor
 ///
 /// Source: Shazeer, 2020, arXiv:2002.05202.
 struct FeedForward: Sendable {
-    let gate, up, down: Projection              // [inner, hidden] ×2, [hidden, inner]
+    let gate, up, down: Projection  // [inner, hidden] ×2, [hidden, inner]
     let activation: Activation
 
     init(_ c: DecoderConfiguration, prefix: String, _ loader: inout WeightLoader) throws(SwiftletError) {
@@ -19,7 +19,7 @@ struct FeedForward: Sendable {
     func callAsFunction(_ x: Activations, _ pass: ForwardPass, into update: Activations) {
         let mark = pass.workspace.mark
         defer { pass.workspace.release(to: mark) }
-        let gated = gate(x, pass)                       // [rows, inner]
+        let gated = gate(x, pass)  // [rows, inner]
         pass.compute.gate(gated, with: up(x, pass), activation)
         down(gated, pass, into: update)
     }
@@ -27,8 +27,8 @@ struct FeedForward: Sendable {
 
 /// A weight matrix with an optional bias: `y = W·x + b`.
 struct Projection: Sendable {
-    let weight: Matrix                          // [rows, columns]
-    let bias: Vector?                           // [rows]
+    let weight: Matrix  // [rows, columns]
+    let bias: Vector?  // [rows]
 
     init(
         _ name: String, _ rows: Int, _ columns: Int, bias hasBias: Bool, _ loader: inout WeightLoader

@@ -23,7 +23,7 @@ package final class ForwardPass {
     package let workspace: Workspace
     private let segments: [Segment]
     private let positions: [Int32]
-    private let angles: [(cosine: Activations, sine: Activations)]      // per segment, [rows, pairs]
+    private let angles: [(cosine: Activations, sine: Activations)]  // per segment, [rows, pairs]
 
     /// Prepares the rotation of every row; the tables live in the workspace until the caller releases it.
     package init(segments: [Segment], positions: [Int32], compute: Compute, workspace: Workspace) {
@@ -80,7 +80,8 @@ package final class ForwardPass {
             }
             try withPositions(segment) { positions throws(SwiftletError) in
                 sequence.attend(
-                    KVSequence.Queries(data: q.data, positions: positions), layer: layer, phase: segment.phase,
+                    KVSequence.Queries(data: q.data, positions: positions), layer: layer,
+                    phase: segment.phase,
                     into: output.slice(segment.rows).data, compute: compute, workspace: workspace)
             }
         }

@@ -39,14 +39,15 @@ struct GGUFMetadata {
             throw SwiftletError(
                 .missing,
                 "\(file.path): no tensor 'token_embd.weight' with two dimensions for \(headCount) heads; "
-                    + "this file holds a vocabulary or part of a model.")
+                    + "this file holds a vocabulary or part of a model")
         }
         let headSize = try optionalInt("attention.key_length") ?? hiddenSize / headCount
         let valueSize = try optionalInt("attention.value_length") ?? headSize
         guard valueSize == headSize else {
             throw SwiftletError(
                 .unsupported,
-                "\(file.path): keys of \(headSize) and values of \(valueSize) dimensions; expected equal sizes.")
+                "\(file.path): keys of \(headSize) and values of \(valueSize) dimensions; expected equal sizes"
+            )
         }
         let layerCount = try int("block_count")
         let contextLength = try int("context_length")
@@ -76,7 +77,7 @@ struct GGUFMetadata {
             throw SwiftletError(
                 .malformed,
                 "\(file.path): RoPE over \(rotated) of \(headSize) dimensions with base \(base); expected an "
-                    + "even number of dimensions and a base above 1.")
+                    + "even number of dimensions and a base above 1")
         }
         return Rope(
             base: base, rotatedSize: rotated,
@@ -89,11 +90,13 @@ struct GGUFMetadata {
                 throw SwiftletError(
                     .malformed,
                     "\(file.path): 'rope_freqs.weight' has \(divisors.count) entries; expected \(rotated / 2) "
-                        + "positive numbers.")
+                        + "positive numbers")
             }
             return .divisors(divisors)
         }
-        let (given, older) = (try optionalDouble("rope.scaling.factor"), try optionalDouble("rope.scale_linear"))
+        let (given, older) = (
+            try optionalDouble("rope.scaling.factor"), try optionalDouble("rope.scale_linear")
+        )
         let factor = given ?? older ?? 1
         guard factor > 0 else { throw wrong("rope.scaling.factor", "a positive number") }
         switch try optionalString("rope.scaling.type") ?? "linear" {
@@ -109,17 +112,17 @@ struct GGUFMetadata {
         case let other:
             throw SwiftletError(
                 .unsupported,
-                "\(file.path): the RoPE scaling '\(other)' is not supported; expected none, linear or yarn.")
+                "\(file.path): the RoPE scaling '\(other)' is not supported; expected none, linear or yarn")
         }
     }
 
     private func missing(_ key: String) -> SwiftletError {
         SwiftletError(
             .missing,
-            "\(file.path): the key '\(architecture).\(key)' is missing; the file is no complete model.")
+            "\(file.path): the key '\(architecture).\(key)' is missing; the file is no complete model")
     }
 
     private func wrong(_ key: String, _ expected: String) -> SwiftletError {
-        SwiftletError(.malformed, "\(file.path): '\(architecture).\(key)' is not \(expected).")
+        SwiftletError(.malformed, "\(file.path): '\(architecture).\(key)' is not \(expected)")
     }
 }

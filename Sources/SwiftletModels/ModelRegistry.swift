@@ -2,7 +2,7 @@ import SwiftletFormats
 package import SwiftletTensor
 
 /// How one architecture turns an opened file into a model. One file per architecture conforms.
-package protocol Architecture {
+package protocol Architecture: SendableMetatype {
     /// Names under `model_type` in `config.json` and under `general.architecture` in GGUF files.
     static var names: [String] { get }
     /// Sizes and constants, read from the file's configuration.
@@ -46,7 +46,7 @@ package enum ModelRegistry {
         guard let architecture = byName[name] else {
             throw SwiftletError(
                 .unsupported,
-                "\(source.path): the architecture '\(name)' is not supported; expected one of \(names).")
+                "\(source.path): the architecture '\(name)' is not supported; expected one of \(names)")
         }
         return architecture
     }

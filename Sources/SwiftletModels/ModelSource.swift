@@ -32,7 +32,7 @@ public enum ModelSource: Sendable {
                 throw SwiftletError(
                     .missing,
                     "\(directory.path)/config.json: the key 'model_type' is missing; expected one of "
-                        + "\(ModelRegistry.names).")
+                        + "\(ModelRegistry.names)")
             }
             return name
         case .gguf(let file):
@@ -40,7 +40,7 @@ public enum ModelSource: Sendable {
                 throw SwiftletError(
                     .missing,
                     "\(file.path): the key 'general.architecture' is missing; expected one of "
-                        + "\(ModelRegistry.names).")
+                        + "\(ModelRegistry.names)")
             }
             return name
         }

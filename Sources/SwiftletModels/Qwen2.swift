@@ -15,7 +15,8 @@ package enum Qwen2: Architecture {
         case .directory(let directory):
             let keys = try ConfigurationReader(directory)
             var configuration = try keys.decoder(
-                "qwen2", defaults: .init(
+                "qwen2",
+                defaults: .init(
                     innerSize: 22_016, kvHeadCount: 32, contextLength: 32_768, vocabularySize: 151_936))
             configuration.hasQueryKeyValueBias = true
             configuration.windows = try keys.qwenWindows(layerCount: configuration.layerCount)
@@ -46,7 +47,7 @@ extension ConfigurationReader {
                 throw SwiftletError(
                     .unsupported,
                     "\(source): the layer type '\(type)' is not supported; expected full_attention or "
-                        + "sliding_attention.")
+                        + "sliding_attention")
             }
         }
         return windows

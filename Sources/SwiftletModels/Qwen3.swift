@@ -13,14 +13,16 @@ package enum Qwen3: Architecture {
         switch source {
         case .gguf(let file):
             path = file.path
-            configuration = try GGUFMetadata(file: file, architecture: "qwen3").configuration(pairing: .halves)
+            configuration = try GGUFMetadata(file: file, architecture: "qwen3").configuration(
+                pairing: .halves)
         case .directory(let directory):
             let keys = try ConfigurationReader(directory)
             path = keys.source
             configuration = try keys.decoder(
                 "qwen3",
                 defaults: .init(
-                    innerSize: 22_016, kvHeadCount: 32, headSize: 128, contextLength: 32_768, vocabularySize: 151_936))
+                    innerSize: 22_016, kvHeadCount: 32, headSize: 128, contextLength: 32_768,
+                    vocabularySize: 151_936))
             configuration.hasQueryKeyValueBias = try keys.bool("attention_bias") ?? false
             configuration.hasOutputBias = configuration.hasQueryKeyValueBias
             configuration.windows = try keys.qwenWindows(layerCount: configuration.layerCount)

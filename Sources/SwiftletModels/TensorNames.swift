@@ -14,7 +14,7 @@ package enum TensorNames {
     /// The GGUF name of a Hugging Face name, such as `blk.3.attn_q.weight`; `nil` if there is none.
     package static func gguf(_ name: String) -> String? {
         guard let dot = name.lastIndex(of: ".") else { return nil }
-        let (stem, kind) = (name[..<dot], name[dot...])     // `.weight` or `.bias`
+        let (stem, kind) = (name[..<dot], name[dot...])  // `.weight` or `.bias`
         if let global = global[String(stem)] { return global + kind }
         let parts = stem.split(separator: ".", maxSplits: 3)
         guard parts.count == 4, parts[0] == "model", parts[1] == "layers", let index = Int(parts[2]),

@@ -1,5 +1,5 @@
 package import SwiftletFormats
-package import SwiftletTensor
+import SwiftletTensor
 
 /// Finds the tensors of a model by their Hugging Face names and checks their shapes.
 package struct WeightLoader {
@@ -21,7 +21,7 @@ package struct WeightLoader {
             throw SwiftletError(
                 .unsupported,
                 "\(source.path): tensor '\(name)' \(tensor.shape) is stored as \(tensor.format.rawValue), "
-                    + "which cannot be multiplied; convert it to f16 or q8_0.")
+                    + "which cannot be multiplied; convert it to f16 or q8_0")
         }
         return Matrix(tensor)
     }
@@ -39,13 +39,14 @@ package struct WeightLoader {
             throw SwiftletError(
                 .missing,
                 "\(source.path): tensor '\(translate(name) ?? name)' is missing; the file holds "
-                    + "\(source.tensorNames.count) tensors. Download the model again or check its architecture.")
+                    + "\(source.tensorNames.count) tensors. Download the model again or check its architecture"
+            )
         }
         guard tensor.shape == shape else {
             throw SwiftletError(
                 .mismatch,
                 "\(source.path): tensor '\(translate(name) ?? name)' is \(tensor.shape), the configuration "
-                    + "asks for \(shape).")
+                    + "asks for \(shape)")
         }
         loaded.append(NamedTensor(name: name, tensor: tensor))
         return tensor

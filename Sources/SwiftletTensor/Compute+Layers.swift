@@ -27,7 +27,8 @@ extension Compute {
                     into: y.data + first)
             } else {
                 kernels.matmul(
-                    format, matrix.row(first), rows: count, columns: matrix.columns, x.data, stride: x.columns,
+                    format, matrix.row(first), rows: count, columns: matrix.columns, x.data,
+                    stride: x.columns,
                     tokens: x.rows, into: y.data + first, stride: y.columns, scratch: scratch)
             }
         }

@@ -29,8 +29,10 @@ package final class Compute {
         guard floats > scratches.first?.count ?? 0 else { return }
         for scratch in scratches { scratch.deallocate() }
         scratches = (0..<pool.threadCount).map { _ in
-            UnsafeMutableRawBufferPointer.allocate(byteCount: floats * MemoryLayout<Float>.stride, alignment: 64)
-                .bindMemory(to: Float.self)
+            UnsafeMutableRawBufferPointer.allocate(
+                byteCount: floats * MemoryLayout<Float>.stride, alignment: 64
+            )
+            .bindMemory(to: Float.self)
         }
     }
 

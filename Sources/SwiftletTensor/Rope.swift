@@ -1,9 +1,9 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #elseif canImport(Musl)
-import Musl
+    import Musl
 #elseif canImport(Darwin)
-import Darwin
+    import Darwin
 #endif
 
 /// Rotary position embedding: by which angle each pair of dimensions turns per position.
@@ -108,7 +108,7 @@ public struct Rope: Hashable, Sendable {
     private static func llama3Frequency(
         _ frequency: Double, factor: Double, lowFactor: Double, highFactor: Double, originalContext: Double
     ) -> Double {
-        let turns = originalContext * frequency / (2 * Double.pi)      // within the original context
+        let turns = originalContext * frequency / (2 * Double.pi)  // within the original context
         if turns < lowFactor { return frequency / factor }
         if turns > highFactor { return frequency }
         let blend = (turns - lowFactor) / (highFactor - lowFactor)

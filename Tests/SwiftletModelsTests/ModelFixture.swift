@@ -10,7 +10,7 @@ import Testing
 struct ModelFixture {
     struct Prompt {
         let ids: [Int32]
-        let logits: [[Float]]                   // one row per id
+        let logits: [[Float]]  // one row per id
     }
 
     let prompts: [Prompt]

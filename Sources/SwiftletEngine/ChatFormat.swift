@@ -1,0 +1,123 @@
+/// One turn of a conversation.
+public struct ChatMessage: Hashable, Sendable {
+    /// Who speaks.
+    public enum Role: String, Hashable, Sendable {
+        /// Instructions for the whole conversation.
+        case system
+        /// The person.
+        case user
+        /// The model.
+        case assistant
+    }
+
+    /// Who speaks.
+    public var role: Role
+    /// What is said.
+    public var content: String
+
+    /// Creates a turn.
+    public init(_ role: Role, _ content: String) {
+        self.role = role
+        self.content = content
+    }
+}
+
+/// How a conversation is written as text for a model.
+///
+/// The form is recognised from marks in the model's own template; full templates come later.
+public enum ChatFormat: String, CaseIterable, Hashable, Sendable {
+    /// `<|user|>question<|end|><|assistant|>answer<|end|>`, the built-in model's form.
+    case bars
+    /// `<|im_start|>role\n…<|im_end|>`, used by Qwen and SmolLM2.
+    case chatML = "chatml"
+    /// `<|start_header_id|>role<|end_header_id|>\n\n…<|eot_id|>`.
+    case llama3
+    /// `[INST] question [/INST] answer</s>`.
+    case llama2
+    /// `[INST] … [/INST]` without a system block.
+    case mistral
+    /// `<|system|>\n…</s>`, used by Zephyr and TinyLlama.
+    case zephyr
+    /// `User: …\nAssistant: …`, for models without a template.
+    case plain
+
+    /// Recognises a template by its marks; without a template, ``plain``.
+    public init(template: String?) {
+        let marks: [(String, ChatFormat)] = [
+            ("<|im_start|>", .chatML), ("<|start_header_id|>", .llama3), ("<<SYS>>", .llama2),
+            ("[INST]", .mistral), ("<|assistant|>", .bars),
+        ]
+        guard let template, let found = marks.first(where: { template.contains($0.0) }) else {
+            self = .plain
+            return
+        }
+        self = found.1 == .bars && !template.contains("<|end|>") ? .zephyr : found.1
+    }
+
+    /// The text of a whole conversation, ending where the model's next answer begins.
+    ///
+    /// The tokenizer adds its own start token.
+    public func prompt(_ messages: [ChatMessage]) -> String {
+        foldingSystem(into: messages).map(turn).joined() + opening
+    }
+
+    /// What ends an answer, in case the model writes it as ordinary text.
+    public var stopStrings: [String] {
+        switch self {
+        case .bars: ["<|end|>", "<|user|>"]
+        case .chatML: ["<|im_end|>"]
+        case .llama3: ["<|eot_id|>"]
+        case .llama2, .mistral: ["</s>", "[INST]"]
+        case .zephyr: ["</s>", "<|user|>"]
+        case .plain: ["\nUser:"]
+        }
+    }
+
+    /// Where an answer begins.
+    private var opening: String {
+        switch self {
+        case .bars: "<|assistant|>"
+        case .chatML: "<|im_start|>assistant\n"
+        case .llama3: "<|start_header_id|>assistant<|end_header_id|>\n\n"
+        case .llama2, .mistral: ""
+        case .zephyr: "<|assistant|>\n"
+        case .plain: "Assistant:"
+        }
+    }
+
+    private func turn(_ message: ChatMessage) -> String {
+        let (role, content) = (message.role, message.content)
+        switch self {
+        case .bars: return "<|\(role)|>\(content)<|end|>"
+        case .chatML: return "<|im_start|>\(role)\n\(content)<|im_end|>\n"
+        case .llama3: return "<|start_header_id|>\(role)<|end_header_id|>\n\n\(content)<|eot_id|>"
+        case .zephyr: return "<|\(role)|>\n\(content)</s>\n"
+        case .llama2, .mistral: return role == .user ? "[INST] \(content) [/INST]" : " \(content)</s>"
+        case .plain:
+            return role == .system ? "\(content)\n" : "\(role == .user ? "User" : "Assistant"): \(content)\n"
+        }
+    }
+
+    /// Where a format has no turn for instructions, they move into the question that follows.
+    private func foldingSystem(into messages: [ChatMessage]) -> [ChatMessage] {
+        let wrap: (String) -> String
+        switch self {
+        case .chatML, .llama3, .zephyr, .plain: return messages
+        case .bars: wrap = { "\($0) " }
+        case .mistral: wrap = { "\($0)\n\n" }
+        case .llama2: wrap = { "<<SYS>>\n\($0)\n<</SYS>>\n\n" }
+        }
+        var instructions = ""
+        var folded: [ChatMessage] = []
+        for message in messages {
+            switch message.role {
+            case .system: instructions += wrap(message.content)
+            case .assistant: folded.append(message)
+            case .user:
+                folded.append(ChatMessage(.user, instructions + message.content))
+                instructions = ""
+            }
+        }
+        return folded
+    }
+}

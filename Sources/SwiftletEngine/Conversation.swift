@@ -1,0 +1,51 @@
+public import SwiftletTensor
+import SwiftletText
+
+/// A conversation with a model: it remembers what was said and feeds only what is new.
+public struct Conversation {
+    /// What was said so far.
+    public private(set) var messages: [ChatMessage]
+    private let session: Session
+    private let format: ChatFormat
+    private let system: String?
+
+    /// Starts a conversation in an empty session.
+    public init(session: Session, format: ChatFormat, system: String? = nil) {
+        self.session = session
+        self.format = format
+        self.system = system
+        messages = system.map { [ChatMessage(.system, $0)] } ?? []
+    }
+
+    /// Forgets everything but the instructions.
+    public mutating func reset() { messages = system.map { [ChatMessage(.system, $0)] } ?? [] }
+
+    /// Answers a message; on an error the conversation stays as it was.
+    ///
+    /// - Parameters:
+    ///   - isCancelled: asked after every token; the answer so far is kept.
+    ///   - write: receives the answer as it is written.
+    @discardableResult
+    public mutating func answer(
+        _ message: String, _ options: GenerationOptions, isCancelled: () -> Bool = { false },
+        write: (String) -> Void
+    ) throws(SwiftletError) -> FinishReason? {
+        guard let tokenizer = session.model.tokenizer else {
+            throw SwiftletError(.missing, "\(session.model.name) has no tokenizer, so it cannot talk")
+        }
+        let extended = messages + [ChatMessage(.user, message)]
+        let ids = tokenizer.encode(format.prompt(extended))
+        let known = zip(ids.dropLast(), session.tokens).prefix { $0 == $1 }.count
+        try session.truncate(to: known)
+        var generation = try Generation(
+            session, prompt: Array(ids[known...]), options: options, progress: { _ in !isCancelled() })
+        var answer = ""
+        while let piece = try generation.next() {
+            answer += piece.text
+            write(piece.text)
+            if isCancelled() { generation.cancel() }
+        }
+        messages = extended + [ChatMessage(.assistant, answer)]
+        return generation.finishReason
+    }
+}

@@ -1,0 +1,155 @@
+public import SwiftletCache
+package import SwiftletModels
+public import SwiftletTensor
+public import SwiftletText
+
+/// One growing text with its cache: feed it tokens, draw tokens from it.
+///
+/// Not safe for concurrent use; several sessions may share a model.
+public final class Session {
+    /// How a session computes.
+    public struct Options: Sendable {
+        /// Threads that share the work; `nil` is one per physical core.
+        public var threadCount: Int?
+        /// Most tokens in the context; `nil` is what the model was made for.
+        public var contextLength: Int?
+        /// Tokens of a prompt that are processed at a time.
+        public var batchSize = 512
+        /// Number formats of cached keys and values.
+        public var cacheFormat = KVFormat.f16
+
+        /// Everything at its default.
+        public init() {}
+    }
+
+    /// The model.
+    public let model: Model
+    /// Most tokens that the session may hold.
+    public let contextLength: Int
+    /// Tokens fed so far.
+    public private(set) var tokens: [TokenID] = []
+    package let sequence: KVSequence
+    package let runner: Runner
+    private let batchSize: Int
+
+    /// An empty session.
+    ///
+    /// - Throws: `.invalidArgument` for an option out of range, `.limit` if memory cannot hold a context.
+    public init(_ model: Model, _ options: Options = Options()) throws(SwiftletError) {
+        let threads = options.threadCount ?? ThreadPool.defaultThreadCount
+        try Self.check("the number of threads (-t)", threads, in: 1...1_024)
+        try Self.check("the batch size (-b)", options.batchSize, in: 1...(1 << 20))
+        let contextLength = options.contextLength ?? model.configuration.contextLength
+        try Self.check("the context length (-c)", contextLength, in: 1...(1 << 30))
+        self.model = model
+        self.contextLength = contextLength
+        batchSize = options.batchSize
+        let kernels = try Kernels.selected()
+        runner = Runner(
+            model: model.network, compute: Compute(kernels: kernels, threadCount: threads))
+        sequence = try KVSequence(
+            layout: KVLayout(layers: model.network.cacheLayers), format: options.cacheFormat,
+            rope: model.configuration.rope, scale: model.configuration.attentionScale, pool: KVPagePool(),
+            kernels: kernels)
+    }
+
+    /// Bytes of cached rows.
+    public var cacheBytes: Int { sequence.heldBytes }
+
+    /// The most bytes of cache pages ever held at once.
+    public var peakCacheBytes: Int { sequence.pool.peakBytes }
+
+    /// Threads in use.
+    public var threadCount: Int { runner.compute.pool.threadCount }
+
+    /// Name of the instruction set in use.
+    public var instructionSet: String { runner.compute.kernels.name }
+
+    /// Processes tokens and returns the logits after the last one.
+    ///
+    /// - Parameter progress: called with the tokens done; return false to stop.
+    /// - Returns: `[vocabulary]`, or `nil` if it was stopped.
+    /// - Throws: `.limit` if the tokens do not fit the context or memory, before anything is processed.
+    public func feed(
+        _ ids: [TokenID], progress: (Int) -> Bool = { _ in true }
+    ) throws(SwiftletError) -> [Float]? {
+        try reserve(ids)
+        var logits: [Float] = []
+        let done = try runner.prefill(
+            ids, sequence, chunk: batchSize, phase: tokens.isEmpty ? .prefill : .laterTurn, wanted: .last,
+            progress: progress
+        ) { logits = Array($1) }
+        tokens += ids.prefix(done)
+        return done == ids.count ? logits : nil
+    }
+
+    /// Processes tokens and hands out the logits of every position, in order.
+    public func feed(
+        _ ids: [TokenID], emittingAll emit: (_ position: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
+    ) throws(SwiftletError) {
+        try reserve(ids)
+        try runner.prefill(
+            ids, sequence, chunk: batchSize, phase: tokens.isEmpty ? .prefill : .laterTurn, wanted: .all,
+            emit: { emit(Int($0), $1) })
+        tokens += ids
+    }
+
+    /// Processes one generated token and lends the logits after it.
+    package func step<Result>(
+        _ token: TokenID, _ body: (UnsafeBufferPointer<Float>) -> Result
+    ) throws(SwiftletError) -> Result? {
+        var result: Result?
+        try runner.decode([(sequence, token)]) { result = body($1) }
+        tokens.append(token)
+        return result
+    }
+
+    /// Takes back the tokens from `position` on.
+    public func truncate(to position: Int) throws(SwiftletError) {
+        guard (0...tokens.count).contains(position) else {
+            throw SwiftletError(
+                .invalidArgument, "cannot go back to token \(position) of \(tokens.count)")
+        }
+        try sequence.truncate(to: position)
+        tokens.removeSubrange(position...)
+    }
+
+    /// Refuses what cannot fit before any work is done.
+    private func reserve(_ ids: [TokenID]) throws(SwiftletError) {
+        guard !ids.isEmpty else {
+            throw SwiftletError(.invalidArgument, "there is no token to process; give a prompt")
+        }
+        try model.check(ids)
+        let total = tokens.count + ids.count
+        guard total <= contextLength else {
+            throw SwiftletError(
+                .limit,
+                "the prompt has \(ids.count) tokens"
+                    + (tokens.isEmpty ? "" : " after \(tokens.count) of the conversation")
+                    + ", the context holds \(contextLength); shorten it or raise -c")
+        }
+        try MemoryProbe.check(
+            need: total * bytesPerToken - sequence.heldBytes, purpose: "a cache of \(total) tokens")
+    }
+
+    /// Bytes of cached rows per token, over all layers.
+    private var bytesPerToken: Int {
+        sequence.layout.layers.indices.filter(sequence.layout.ownsSlot).reduce(0) { sum, layer in
+            let shape = sequence.layout.layers[layer]
+            let key = sequence.format.key.byteCount(of: shape.keySize) ?? 0
+            let value = sequence.format.value.byteCount(of: shape.valueSize) ?? 0
+            return sum + shape.kvHeadCount * (key + value + MemoryLayout<Int32>.stride)
+        }
+    }
+
+    private static func check(
+        _ what: String, _ value: Int, in range: ClosedRange<Int>
+    ) throws(SwiftletError) {
+        guard range.contains(value) else {
+            throw SwiftletError(
+                .invalidArgument,
+                "\(what.prefix(1).uppercased() + what.dropFirst()) is \(value); expected \(range.lowerBound) to "
+                    + "\(range.upperBound)")
+        }
+    }
+}

@@ -1,0 +1,68 @@
+import ArgumentParser
+import SwiftletEngine
+import SwiftletFormats
+
+struct Inspect: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Show what a model is made of and what it needs.",
+        discussion: """
+              swiftlet inspect
+              swiftlet inspect model.gguf --tensors
+              swiftlet inspect HuggingFaceTB/SmolLM2-135M --json
+            """)
+
+    @Argument(
+        help: "GGUF file, Hugging Face directory or hub name; default: the built-in model.",
+        completion: .file())
+    var path: String?
+    @OptionGroup var model: ModelChoice
+    @Flag(help: "List every tensor.") var tensors = false
+    @Flag(name: .customLong("json"), help: "Print one JSON object.") var isJSON = false
+
+    func validate() throws {
+        if path != nil, model.model != nil {
+            throw ValidationError("Name the model once, as an argument or with -m.")
+        }
+    }
+
+    func run() throws {
+        let report = try ModelReport(path ?? model.model)
+        if isJSON {
+            Console.write(report.json + "\n")
+        } else {
+            Console.write(table(report))
+        }
+    }
+
+    private func table(_ report: ModelReport) -> String {
+        var lines = report.summary.map { name, value in
+            name + String(repeating: " ", count: max(22 - name.count, 1)) + value
+        }
+        lines.append("")
+        lines.append("memory by part")
+        for part in report.parts {
+            lines.append(
+                "  \(pad(part.name, 20)) \(pad(formatBytes(part.bytes), 12)) \(part.formats.joined(separator: ", "))"
+            )
+        }
+        if let cache = report.cacheBytesPerToken {
+            lines.append(
+                "  \(pad("cache (f16)", 20)) \(formatBytes(cache)) per token, "
+                    + "\(formatBytes(cache * report.contextLength)) for \(report.contextLength) tokens")
+        }
+        if tensors {
+            lines.append("")
+            lines.append("tensors")
+            for tensor in report.tensors {
+                lines.append(
+                    "  \(pad(tensor.name, 48)) \(pad(tensor.format, 6)) \(tensor.shape) \(formatBytes(tensor.bytes))"
+                )
+            }
+        }
+        return lines.joined(separator: "\n") + "\n"
+    }
+
+    private func pad(_ text: String, _ width: Int) -> String {
+        text + String(repeating: " ", count: max(width - text.count, 0))
+    }
+}

@@ -1,0 +1,30 @@
+import ArgumentParser
+
+@main
+struct Swiftlet: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "swiftlet",
+        abstract: "Run language models on the CPU, from GGUF files and Hugging Face directories.",
+        discussion: """
+            Without -m, every command uses the small model that is built in, so that all of this works at once:
+
+              swiftlet run "Once upon a time"
+              swiftlet chat
+              swiftlet tokenize "Hello, world"
+              swiftlet inspect
+
+            With -m, name a GGUF file, a Hugging Face directory, or a model in the local hub cache:
+
+              swiftlet run -m model.gguf -p "Once upon a time" -n 100 --temp 0
+              swiftlet run -m HuggingFaceTB/SmolLM2-135M "The capital of France is"
+
+            Shell completion: swiftlet --generate-completion-script bash|zsh|fish
+            """,
+        version: version,
+        subcommands: [
+            Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self,
+        ])
+
+    /// The version of this release, as in the change log.
+    static let version = "0.1.0"
+}
