@@ -22,6 +22,8 @@ extension PreTokenizer {
         for text in rule.patterns {
             if let scanner = Scanner(pattern: text) {
                 steps.append(.scan(scanner))
+            } else if text == #"\p{N}"# {
+                steps.append(.digits(.isolated))
             } else {
                 let keepsRest = !rule.dropsRest
                 steps.append(
@@ -38,7 +40,7 @@ extension PreTokenizer {
 ///
 /// Source: the names and the order of patterns are those of llama.cpp (`llama-vocab.cpp`, 2026); the patterns those
 /// of the tokenizer.json files that the names stand for.
-private enum PreTokenizerNames {
+enum PreTokenizerNames {
     struct Rule {
         var patterns: [String]
         var isByteLevel = true

@@ -76,6 +76,20 @@ struct Pieces {
         var cut: [Range<Int>] = []
         cut.reserveCapacity(ranges.count)
         bytes.withUnsafeBufferPointer { buffer in
+            if behavior == .isolated {
+                for piece in ranges {
+                    var position = piece.lowerBound
+                    matches(UnsafeBufferPointer(rebasing: buffer[piece])) { match in
+                        let start = match.lowerBound + piece.lowerBound
+                        let end = match.upperBound + piece.lowerBound
+                        if start > position { cut.append(position..<start) }
+                        if end > start { cut.append(start..<end) }
+                        position = end
+                    }
+                    if position < piece.upperBound { cut.append(position..<piece.upperBound) }
+                }
+                return
+            }
             for piece in ranges {
                 var collector = SplitCollector(
                     behavior: behavior, inverted: inverted, offset: piece.lowerBound)

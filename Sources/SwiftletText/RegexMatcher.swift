@@ -36,7 +36,7 @@ struct PatternMatcher {
         self.text = text
         self.end = end
         registers = Array(repeating: -1, count: program.registerCount)
-        stepBudget = 20_000_000 + (end < 1 << 40 ? end * 1000 : 0)
+        stepBudget = 100_000_000 + (end < 1 << 40 ? end * 1000 : 0)
     }
 
     /// The leftmost match that starts at `start` or later; `nil` if there is none or the budget is spent.

@@ -69,3 +69,78 @@ struct PreTokenizerTests {
         }
     }
 }
+
+@Suite("Pre-tokenizer options")
+struct PreTokenizerOptionTests {
+    @Test("without an object, text stays whole and empty text has no pieces")
+    func none() throws {
+        let splitter = try PreTokenizer(json: nil, source: "test")
+        #expect(splitter.pieces("a b") == ["a b"] && splitter.pieces("") == [] && !splitter.isByteLevel)
+        #expect(try PreTokenizer("null").pieces("a b") == ["a b"])
+        #expect(try PreTokenizer(#"{"type":"ByteLevel","add_prefix_space":true}"#).pieces("") == [])
+    }
+
+    @Test("put the first mark only before the first section")
+    func firstSection() throws {
+        let splitter = try PreTokenizer(#"{"type":"Metaspace","replacement":"▁","prepend_scheme":"first"}"#)
+        #expect(splitter.pieces("a b") == ["▁a", "▁b"])
+        #expect(splitter.pieces("a b", isFirst: false) == ["a", "▁b"])
+    }
+
+    @Test("keep bytes that are not UTF-8", arguments: 0..<20 as Range<UInt64>)
+    func keepsInvalidBytes(seed: UInt64) throws {
+        let text = MixedText.make(seed: seed, count: 300, invalid: true)
+        for json in [
+            #"{"type":"ByteLevel","add_prefix_space":false}"#, #"{"type":"Digits","individual_digits":true}"#,
+            #"{"type":"Punctuation"}"#, #"{"type":"FixedLength","length":4}"#,
+            #"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false},{"type":"Digits"}]}"#,
+            #"{"type":"Split","pattern":{"Regex":"\\p{L}+|\\s"},"behavior":"MergedWithNext","invert":false}"#,
+        ] {
+            #expect(try Array(PreTokenizer(json).pieces(text).joined()) == text)
+        }
+    }
+
+    @Test(
+        "name what is wrong",
+        arguments: [
+            #"{"type":"Nonsense"}"#, #"{"kind":"ByteLevel"}"#, "3", #"{"type":"Sequence"}"#,
+            #"{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated"}"#,
+            #"{"type":"Split","behavior":"Isolated"}"#,
+            #"{"type":"Split","pattern":{"String":"a"},"behavior":"Isolate"}"#,
+            #"{"type":"FixedLength","length":0}"#,
+            #"{"type":"Split","pattern":{"String":"a"}}"#, #"{"type":"Metaspace","replacement":"ab"}"#,
+            #"{"type":"Metaspace","prepend_scheme":"last"}"#, #"{"type":"ByteLevel","use_regex":1}"#,
+        ])
+    func errors(_ json: String) {
+        #expect(throws: SwiftletError.self) { _ = try PreTokenizer(json) }
+    }
+
+    @Test("know the names of GGUF files")
+    func ggufNames() throws {
+        func pieces(_ name: String, _ text: String) throws -> [String] {
+            try PreTokenizer(ggufName: name, source: "test").pieces(text)
+        }
+        #expect(
+            try pieces("llama-bpe", "I'Ll pay 12345 now") == ["I", "'Ll", " pay", " ", "123", "45", " now"])
+        #expect(try pieces("qwen2", "a 12") == ["a", " ", "1", "2"])
+        #expect(try pieces("smollm", "a 12  b") == ["a", " ", "1", "2", " ", " b"])
+        #expect(try pieces("gpt-2", "a 12") == ["a", " 12"])
+        #expect(try pieces("gpt-4o", "XMLHttp's café") == ["XMLHttp's", " café"])
+        #expect(try pieces("deepseek-v3", "a 1234汉字x") == ["a", " ", "123", "4", "汉字", "x"])
+        #expect(try pieces("deepseek-llm", "Élan 12\n  ") == ["É", "lan", " ", "12", "\n", "  "])
+        #expect(try pieces("superbpe", "1234567 a") == ["1", "234", "567", " a"])
+        #expect(try pieces("kimi-k2", "汉字ab'S") == ["汉字", "ab'S"])
+        #expect(try pieces("bloom", "a b, c") == ["a", " b", ",", " c"])
+        #expect(try pieces("whitespace", " a  b") == ["a", "b"])
+        #expect(try pieces("gemma4", "a b\n\nc") == ["a b", "\n\n", "c"])
+        #expect(try PreTokenizer(ggufName: "gemma4", source: "test").isByteLevel == false)
+        #expect(throws: SwiftletError.self) { _ = try PreTokenizer(ggufName: "nonsense", source: "test") }
+    }
+
+    @Test("every GGUF name compiles and keeps all text", arguments: PreTokenizerNames.rules.keys.sorted())
+    func everyName(_ name: String) throws {
+        let splitter = try PreTokenizer(ggufName: name, source: "test")
+        let text = MixedText.make(seed: 7, count: 500, invalid: true)
+        if name != "whitespace" { #expect(Array(splitter.pieces(text).joined()) == text) }
+    }
+}
