@@ -17,9 +17,9 @@ SL_INLINE V v_load(const void *p) { return _mm256_loadu_ps(p); }
 SL_INLINE void v_store(void *p, V v) { _mm256_storeu_ps(p, v); }
 SL_INLINE V v_load_f16(const uint8_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 
-SL_INLINE V v_set_f16(const void *p) {
-    return _mm256_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(sl_load_u16(p))));
-}
+SL_INLINE __m128 half_at(const void *p) { return _mm_cvtph_ps(_mm_cvtsi32_si128(sl_load_u16(p))); }
+SL_INLINE float s_load_f16(const void *p) { return _mm_cvtss_f32(half_at(p)); }
+SL_INLINE V v_set_f16(const void *p) { return _mm256_broadcastss_ps(half_at(p)); }
 
 SL_INLINE void v_store_f16(void *p, V v) {
     _mm_storeu_si128(p, _mm256_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));

@@ -17,9 +17,9 @@ SL_INLINE V v_load(const void *p) { return _mm512_loadu_ps(p); }
 SL_INLINE void v_store(void *p, V v) { _mm512_storeu_ps(p, v); }
 SL_INLINE V v_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 
-SL_INLINE V v_set_f16(const void *p) {
-    return _mm512_broadcastss_ps(_mm_cvtph_ps(_mm_cvtsi32_si128(sl_load_u16(p))));
-}
+SL_INLINE __m128 half_at(const void *p) { return _mm_cvtph_ps(_mm_cvtsi32_si128(sl_load_u16(p))); }
+SL_INLINE float s_load_f16(const void *p) { return _mm_cvtss_f32(half_at(p)); }
+SL_INLINE V v_set_f16(const void *p) { return _mm512_broadcastss_ps(half_at(p)); }
 
 SL_INLINE void v_store_f16(void *p, V v) {
     _mm256_storeu_si256(p, _mm512_cvtps_ph(v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
@@ -34,15 +34,18 @@ SL_INLINE V v_load_i8(const uint8_t *p) {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
+// A permutation looks at the low four bits of each index only.
+SL_INLINE V code_of_nibble(__m512i nibble) {
+    const V codes = _mm512_setr_ps(-8, -7, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3, 4, 5, 6, 7);
+    return _mm512_permutexvar_ps(nibble, codes);
+}
+
 SL_INLINE V v_load_low4(const uint8_t *p) {
-    const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
-    const __m512i codes = _mm512_and_si512(wide, _mm512_set1_epi32(15));
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(codes, _mm512_set1_epi32(8)));
+    return code_of_nibble(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
 
 SL_INLINE V v_load_high4(const uint8_t *p) {
-    const __m512i wide = _mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p));
-    return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_srli_epi32(wide, 4), _mm512_set1_epi32(8)));
+    return code_of_nibble(_mm512_srli_epi32(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)), 4));
 }
 
 SL_INLINE V v_add(V a, V b) { return _mm512_add_ps(a, b); }

@@ -1,128 +1,174 @@
-// Readers of the formats without a vector path, compiled once per instruction set.
+// Readers of the formats without a vector path of their own, compiled once per instruction set.
 //
-// Every product below is exact in binary32 (11 + 8 + 6 significant bits at most), so that a reader rounds
-// once, in its subtraction if it has one, and all instruction sets give the same bits. Expects: SL_FN.
+// A block is first unpacked into signed bytes, which compilers vectorise well, then turned into
+// x = scale·code + offset. scale·code is exact in binary32 (11 + 8 + 6 significant bits at most), so that a
+// reader rounds once, in its addition, and all instruction sets give the same bits. Formats without an offset
+// add −0, which changes nothing.
+// Expects: SL_FN, SL_INLINE, SL_UNROLL, LANES, V and its primitives.
 
-SL_FN void read_q4_1(const block_q4_1 *b, float *y) {
-    const float d = sl_load_f16(b->d), m = sl_load_f16(b->m);
-    for (int i = 0; i < 16; i++) {
-        y[i] = d * (float)(b->qs[i] & 15) + m;
-        y[i + 16] = d * (float)(b->qs[i] >> 4) + m;
+typedef struct {
+    int8_t codes[SL_SUPER_BLOCK];
+    float scale[16], offset[16];        // of each group
+    int shift;                          // 1 << shift codes per group
+} unpacked;
+
+SL_INLINE V unpacked_at(const unpacked *u, size_t i) {
+    const V code = v_load_i8((const uint8_t *)u->codes + i);
+    return v_fma(v_set(u->scale[i >> u->shift]), code, v_set(u->offset[i >> u->shift]));
+}
+
+SL_INLINE void unpack_nibbles(const uint8_t *restrict qs, size_t n, int8_t *restrict codes) {
+    for (size_t i = 0; i < n; i++) {
+        codes[i] = (int8_t)(qs[i] & 15);
+        codes[i + n] = (int8_t)(qs[i] >> 4);
     }
 }
 
-SL_FN void read_q5_0(const block_q5_0 *b, float *y) {
-    const float d = sl_load_f16(b->d);
-    const uint32_t high = sl_load_u32(b->qh);
-    for (int i = 0; i < 16; i++) {
-        const int low = (b->qs[i] & 15) | (int)(high >> i & 1) << 4;
-        const int up = b->qs[i] >> 4 | (int)(high >> (i + 16) & 1) << 4;
-        y[i] = d * (float)(low - 16);
-        y[i + 16] = d * (float)(up - 16);
+SL_INLINE void unpack_small(const uint8_t *d, float offset, const uint8_t *qs, unpacked *u) {
+    u->shift = 5;
+    u->scale[0] = s_load_f16(d);
+    u->offset[0] = offset;
+    unpack_nibbles(qs, 16, u->codes);
+}
+
+SL_INLINE void add_fifth_bits(const uint8_t *restrict qh, int minus, int8_t *restrict codes) {
+    const uint32_t bits = sl_load_u32(qh);
+    for (int i = 0; i < SL_SMALL_BLOCK; i++) {
+        codes[i] = (int8_t)(codes[i] + (int)(bits >> i & 1) * 16 - minus);
     }
 }
 
-SL_FN void read_q5_1(const block_q5_1 *b, float *y) {
-    const float d = sl_load_f16(b->d), m = sl_load_f16(b->m);
-    const uint32_t high = sl_load_u32(b->qh);
-    for (int i = 0; i < 16; i++) {
-        const int low = (b->qs[i] & 15) | (int)(high >> i & 1) << 4;
-        const int up = b->qs[i] >> 4 | (int)(high >> (i + 16) & 1) << 4;
-        y[i] = d * (float)low + m;
-        y[i + 16] = d * (float)up + m;
+// Sixteen groups of 16: two halves of 32 bytes, each holding four codes. The low nibble of a scale byte
+// multiplies d, the high nibble dmin.
+SL_FN void unpack_q2_K(const block_q2_K *restrict b, unpacked *restrict u) {
+    const float d = s_load_f16(b->d), dmin = s_load_f16(b->dmin);
+    u->shift = 4;
+    for (int g = 0; g < 16; g++) {
+        u->scale[g] = d * (float)(b->scales[g] & 15);
+        u->offset[g] = -(dmin * (float)(b->scales[g] >> 4));
     }
-}
-
-// Sixteen groups of 16; the low nibble of a scale byte multiplies d, the high nibble dmin.
-SL_FN void read_q2_K(const block_q2_K *b, float *y) {
-    const float d = sl_load_f16(b->d), dmin = sl_load_f16(b->dmin);
-    for (int g = 0; g < 16; g++, y += 16) {
-        const uint8_t *q = b->qs + (g / 8) * 32 + (g % 2) * 16;
-        const int shift = g % 8 / 2 * 2;
-        const float scale = d * (float)(b->scales[g] & 15), minimum = dmin * (float)(b->scales[g] >> 4);
-        for (int i = 0; i < 16; i++) y[i] = scale * (float)(q[i] >> shift & 3) - minimum;
-    }
-}
-
-// Sixteen groups of 16; scale g is 6 bits: a nibble of bytes 0...7 and two bits of bytes 8...11.
-SL_FN void read_q3_K(const block_q3_K *b, float *y) {
-    const float d = sl_load_f16(b->d);
-    for (int g = 0; g < 16; g++, y += 16) {
-        const int low = b->scales[g % 8] >> (g / 8 * 4) & 15;
-        const int high = b->scales[8 + g % 4] >> (g / 4 * 2) & 3;
-        const float scale = d * (float)((low | high << 4) - 32);
-        const uint8_t *q = b->qs + (g / 8) * 32 + (g % 2) * 16, *h = b->hmask + (g % 2) * 16;
-        const int shift = g % 8 / 2 * 2, bit = g / 2;
-        for (int i = 0; i < 16; i++) {
-            y[i] = scale * (float)((q[i] >> shift & 3) - ((h[i] >> bit & 1) ? 0 : 4));
+    for (int half = 0; half < 2; half++) {
+        SL_UNROLL for (int s = 0; s < 4; s++) {
+            int8_t *codes = u->codes + half * 128 + s * 32;
+            for (int i = 0; i < 32; i++) codes[i] = (int8_t)(b->qs[half * 32 + i] >> (2 * s) & 3);
         }
     }
 }
 
-// The 6-bit scale and minimum of group g of 8, packed in 12 bytes.
-SL_FN void read_scale_minimum(const uint8_t *s, int g, int *scale, int *minimum) {
-    if (g < 4) {
-        *scale = s[g] & 63;
-        *minimum = s[g + 4] & 63;
-    } else {
-        *scale = (s[g + 4] & 15) | s[g - 4] >> 6 << 4;
-        *minimum = s[g + 4] >> 4 | s[g] >> 6 << 4;
+// Like q2_K with a third bit, which is stored inverted. Scale g is 6 bits: a nibble of bytes 0...7, two bits
+// of bytes 8...11.
+SL_FN void unpack_q3_K(const block_q3_K *restrict b, unpacked *restrict u) {
+    const float d = s_load_f16(b->d);
+    u->shift = 4;
+    for (int g = 0; g < 16; g++) {
+        const int low = b->scales[g % 8] >> (g / 8 * 4) & 15, high = b->scales[8 + g % 4] >> (g / 4 * 2) & 3;
+        u->scale[g] = d * (float)((low | high << 4) - 32);
+        u->offset[g] = -0.0f;
+    }
+    SL_UNROLL for (int half = 0; half < 2; half++) {
+        SL_UNROLL for (int s = 0; s < 4; s++) {
+            int8_t *codes = u->codes + half * 128 + s * 32;
+            for (int i = 0; i < 32; i++) {
+                const int low = b->qs[half * 32 + i] >> (2 * s) & 3, high = b->hmask[i] >> (half * 4 + s) & 1;
+                codes[i] = (int8_t)(low + high * 4 - 4);
+            }
+        }
     }
 }
 
-SL_FN void read_q4_K(const block_q4_K *b, float *y) {
-    const float d = sl_load_f16(b->d), dmin = sl_load_f16(b->dmin);
-    for (int g = 0; g < 8; g++, y += 32) {
-        int s, m;
-        read_scale_minimum(b->scales, g, &s, &m);
-        const float scale = d * (float)s, minimum = dmin * (float)m;
-        const uint8_t *q = b->qs + g / 2 * 32;
-        const int shift = g % 2 * 4;
-        for (int i = 0; i < 32; i++) y[i] = scale * (float)(q[i] >> shift & 15) - minimum;
+// Eight groups of 32; their 6-bit scales and minima are packed in 12 bytes.
+SL_FN void unpack_scales(const uint8_t *d, const uint8_t *dmin, const uint8_t *s, unpacked *u) {
+    const float scale = s_load_f16(d), minimum = s_load_f16(dmin);
+    u->shift = 5;
+    for (int g = 0; g < 4; g++) {
+        u->scale[g] = scale * (float)(s[g] & 63);
+        u->offset[g] = -(minimum * (float)(s[g + 4] & 63));
+        u->scale[g + 4] = scale * (float)((s[g + 8] & 15) | s[g] >> 6 << 4);
+        u->offset[g + 4] = -(minimum * (float)(s[g + 8] >> 4 | s[g + 4] >> 6 << 4));
     }
 }
 
-SL_FN void read_q5_K(const block_q5_K *b, float *y) {
-    const float d = sl_load_f16(b->d), dmin = sl_load_f16(b->dmin);
-    for (int g = 0; g < 8; g++, y += 32) {
-        int s, m;
-        read_scale_minimum(b->scales, g, &s, &m);
-        const float scale = d * (float)s, minimum = dmin * (float)m;
-        const uint8_t *q = b->qs + g / 2 * 32;
-        const int shift = g % 2 * 4;
+SL_FN void unpack_q4_K(const block_q4_K *restrict b, unpacked *restrict u) {
+    unpack_scales(b->d, b->dmin, b->scales, u);
+    for (int pair = 0; pair < 4; pair++) unpack_nibbles(b->qs + pair * 32, 32, u->codes + pair * 64);
+}
+
+SL_FN void unpack_q5_K(const block_q5_K *restrict b, unpacked *restrict u) {
+    unpack_scales(b->d, b->dmin, b->scales, u);
+    for (int pair = 0; pair < 4; pair++) unpack_nibbles(b->qs + pair * 32, 32, u->codes + pair * 64);
+    SL_UNROLL for (int g = 0; g < 8; g++) {
         for (int i = 0; i < 32; i++) {
-            y[i] = scale * (float)((q[i] >> shift & 15) | (b->qh[i] >> g & 1) << 4) - minimum;
+            const int high = b->qh[i] >> g & 1;
+            u->codes[g * 32 + i] = (int8_t)(u->codes[g * 32 + i] | high << 4);
         }
     }
 }
 
-SL_FN void read_q6_K(const block_q6_K *b, float *y) {
-    const float d = sl_load_f16(b->d);
-    for (int g = 0; g < 16; g++, y += 16) {
-        const float scale = d * (float)(int8_t)b->scales[g];
-        const int quarter = g % 8 / 2, half = g % 2 * 16;
-        const uint8_t *low = b->ql + g / 8 * 64 + quarter % 2 * 32 + half;
-        const uint8_t *high = b->qh + g / 8 * 32 + half;
-        const int shift = quarter / 2 * 4;
-        for (int i = 0; i < 16; i++) {
-            y[i] = scale * (float)(((low[i] >> shift & 15) | (high[i] >> (quarter * 2) & 3) << 4) - 32);
+// Sixteen groups of 16 with signed scales: each half takes 64 bytes of nibbles and 32 bytes of two more bits.
+SL_FN void unpack_q6_K(const block_q6_K *restrict b, unpacked *restrict u) {
+    const float d = s_load_f16(b->d);
+    u->shift = 4;
+    for (int g = 0; g < 16; g++) {
+        u->scale[g] = d * (float)(int8_t)b->scales[g];
+        u->offset[g] = -0.0f;
+    }
+    for (int half = 0; half < 2; half++) {
+        const uint8_t *low = b->ql + half * 64, *high = b->qh + half * 32;
+        int8_t *codes = u->codes + half * 128;
+        unpack_nibbles(low, 64, codes);
+        SL_UNROLL for (int quarter = 0; quarter < 4; quarter++) {
+            for (int i = 0; i < 32; i++) {
+                const int bits = high[i] >> (2 * quarter) & 3;
+                codes[quarter * 32 + i] = (int8_t)((codes[quarter * 32 + i] | bits << 4) - 32);
+            }
         }
     }
 }
 
-SL_FN void read_blocks(sl_format format, const void *src, float *dst, size_t n) {
+SL_FN void unpack(sl_format format, const uint8_t *block, unpacked *u) {
+    switch (format) {
+        case SL_Q4_1: {
+            const block_q4_1 *b = (const void *)block;
+            unpack_small(b->d, s_load_f16(b->m), b->qs, u);
+            break;
+        }
+        case SL_Q5_0: {
+            const block_q5_0 *b = (const void *)block;
+            unpack_small(b->d, -0.0f, b->qs, u);
+            add_fifth_bits(b->qh, 16, u->codes);
+            break;
+        }
+        case SL_Q5_1: {
+            const block_q5_1 *b = (const void *)block;
+            unpack_small(b->d, s_load_f16(b->m), b->qs, u);
+            add_fifth_bits(b->qh, 0, u->codes);
+            break;
+        }
+        case SL_Q2_K: unpack_q2_K((const void *)block, u); break;
+        case SL_Q3_K: unpack_q3_K((const void *)block, u); break;
+        case SL_Q4_K: unpack_q4_K((const void *)block, u); break;
+        case SL_Q5_K: unpack_q5_K((const void *)block, u); break;
+        default: unpack_q6_K((const void *)block, u); break;
+    }
+}
+
+SL_FN void read_blocks(sl_format format, const uint8_t *src, float *dst, size_t n) {
     const size_t step = sl_block_elements(format), bytes = sl_block_bytes(format);
-    const uint8_t *b = src;
-    for (size_t i = 0; i < n; i += step, b += bytes) {
-        switch (format) {
-            case SL_Q4_1: read_q4_1((const void *)b, dst + i); break;
-            case SL_Q5_0: read_q5_0((const void *)b, dst + i); break;
-            case SL_Q5_1: read_q5_1((const void *)b, dst + i); break;
-            case SL_Q2_K: read_q2_K((const void *)b, dst + i); break;
-            case SL_Q3_K: read_q3_K((const void *)b, dst + i); break;
-            case SL_Q4_K: read_q4_K((const void *)b, dst + i); break;
-            case SL_Q5_K: read_q5_K((const void *)b, dst + i); break;
-            default: read_q6_K((const void *)b, dst + i); break;
-        }
+    unpacked u;
+    for (size_t i = 0; i < n; i += step, src += bytes) {
+        unpack(format, src, &u);
+        for (size_t j = 0; j < step; j += LANES) v_store(dst + i + j, unpacked_at(&u, j));
     }
+}
+
+// Σ of one row, in the order that dense.h describes.
+SL_FN float dot_blocks(sl_format format, const uint8_t *w, const float *x, size_t n) {
+    const size_t step = sl_block_elements(format), bytes = sl_block_bytes(format);
+    unpacked u;
+    V sum = v_set(0);
+    for (size_t i = 0; i < n; i += step, w += bytes) {
+        unpack(format, w, &u);
+        for (size_t j = 0; j < step; j += LANES) sum = v_fma(unpacked_at(&u, j), v_load(x + i + j), sum);
+    }
+    return v_sum(sum);
 }

@@ -25,6 +25,10 @@ SL_INLINE V load_block(const sl_format format, const uint8_t *block, V d, const 
     return v_mul(d, i < 16 ? v_load_low4(codes + i) : v_load_high4(codes + i - 16));
 }
 
+// Asks for the rows of the next group: rows of a few KiB end before the hardware has noticed their stream.
+// Addresses past the matrix do no harm.
+SL_INLINE void prefetch(const uint8_t *p) { __builtin_prefetch(p, 0, 2); }
+
 SL_INLINE size_t row_bytes(sl_format format, size_t n) {
     return n / sl_block_elements(format) * sl_block_bytes(format);
 }
@@ -38,7 +42,7 @@ SL_INLINE void read_plain(const sl_format format, const uint8_t *src, float *dst
 SL_INLINE void read_vector_blocks(const sl_format format, const uint8_t *src, float *dst, size_t n) {
     const size_t bytes = format == SL_Q8_0 ? sizeof(block_q8_0) : sizeof(block_q4_0);
     for (size_t i = 0; i < n; i += SL_SMALL_BLOCK, src += bytes) {
-        const V d = v_set(sl_load_f16(src));
+        const V d = v_set_f16(src);
         for (size_t j = 0; j < SL_SMALL_BLOCK; j += LANES) {
             v_store(dst + i + j, load_block(format, src, d, j));
         }
@@ -87,7 +91,9 @@ SL_INLINE void rows_plain(const sl_format format, const int R, const uint8_t *w,
     for (; i + LANES <= n; i += LANES) {
         const V xi = v_load(x + i);
         SL_UNROLL for (int r = 0; r < R; r++) {
-            sum[r] = v_fma(load_plain(format, w + (size_t)r * stride, i), xi, sum[r]);
+            const uint8_t *row = w + (size_t)r * stride;
+            if (R > 1 && format != SL_F32) prefetch(row + (size_t)R * stride + i * sizeof(uint16_t));
+            sum[r] = v_fma(load_plain(format, row, i), xi, sum[r]);
         }
     }
     for (int r = 0; r < R; r++) {
@@ -104,7 +110,10 @@ SL_INLINE void rows_vector_blocks(const sl_format format, const int R, const uin
     V sum[ROWS], d[ROWS];
     for (int r = 0; r < R; r++) sum[r] = v_set(0);
     for (size_t i = 0; i < n; i += SL_SMALL_BLOCK, w += bytes) {
-        SL_UNROLL for (int r = 0; r < R; r++) d[r] = v_set_f16(w + (size_t)r * stride);
+        SL_UNROLL for (int r = 0; r < R; r++) {
+            if (R > 1) prefetch(w + (size_t)(R + r) * stride);
+            d[r] = v_set_f16(w + (size_t)r * stride);
+        }
         SL_UNROLL for (size_t j = 0; j < SL_SMALL_BLOCK; j += LANES) {
             const V xj = v_load(x + i + j);
             SL_UNROLL for (int r = 0; r < R; r++) {
@@ -113,18 +122,6 @@ SL_INLINE void rows_vector_blocks(const sl_format format, const int R, const uin
         }
     }
     for (int r = 0; r < R; r++) y[r] = v_sum(sum[r]);
-}
-
-// One row of any other format, a super-block at a time through the stack.
-SL_FN float dot_blocks(sl_format format, const uint8_t *w, const float *x, size_t n) {
-    float buffer[SL_SUPER_BLOCK];
-    V sum = v_set(0);
-    for (size_t i = 0; i < n; i += SL_SUPER_BLOCK) {
-        const size_t count = n - i < SL_SUPER_BLOCK ? n - i : SL_SUPER_BLOCK;
-        read_blocks(format, w + row_bytes(format, i), buffer, count);
-        for (size_t j = 0; j < count; j += LANES) sum = v_fma(v_load(buffer + j), v_load(x + i + j), sum);
-    }
-    return v_sum(sum);
 }
 
 SL_INLINE void rows_of(const sl_format format, const int R, const uint8_t *w, size_t stride, const float *x,

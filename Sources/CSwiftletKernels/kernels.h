@@ -3,7 +3,8 @@
 // The including file defines SL_TARGET (function attributes), SL_ISA, SL_NAME, SL_TABLE, LANES, ROWS × TOKENS
 // (the block of results that matmul keeps in registers), the vector type V and these primitives:
 //   v_set v_set_f16 v_load v_store v_load_f16 v_store_f16 v_load_bf16 v_load_i8 v_load_low4 v_load_high4
-//   v_add v_sub v_mul v_div v_fma v_neg v_max v_min v_round v_scale2 v_sum and s_fma for one number.
+//   v_add v_sub v_mul v_div v_fma v_neg v_max v_min v_round v_scale2 v_sum and, for one number,
+//   s_fma s_load_f16.
 // v_max(a, b) and v_min(a, b) are b if a or b is NaN. v_load_low4 and v_load_high4 subtract the 8 of q4_0.
 #ifndef SWIFTLET_KERNELS_INTERNAL_H
 #define SWIFTLET_KERNELS_INTERNAL_H

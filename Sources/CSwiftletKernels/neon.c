@@ -13,7 +13,11 @@ enum { LANES = 4, ROWS = 4, TOKENS = 5 };
 typedef float32x4_t V;
 
 SL_INLINE V v_set(float a) { return vdupq_n_f32(a); }
-SL_INLINE V v_set_f16(const void *p) { return v_set(sl_load_f16(p)); }
+SL_INLINE V v_set_f16(const void *p) {
+    return vcvt_f32_f16(vreinterpret_f16_u16(vdup_n_u16(sl_load_u16(p))));
+}
+
+SL_INLINE float s_load_f16(const void *p) { return vgetq_lane_f32(v_set_f16(p), 0); }
 
 SL_INLINE V v_load(const void *p) { return vreinterpretq_f32_u8(vld1q_u8(p)); }
 SL_INLINE void v_store(void *p, V v) { vst1q_u8(p, vreinterpretq_u8_f32(v)); }

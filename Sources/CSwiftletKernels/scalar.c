@@ -13,6 +13,7 @@ typedef float V __attribute__((vector_size(16)));
 typedef int32_t VI __attribute__((vector_size(16)));
 
 SL_INLINE V v_set(float a) { return (V){a, a, a, a}; }
+SL_INLINE float s_load_f16(const void *p) { return sl_load_f16(p); }
 SL_INLINE V v_set_f16(const void *p) { return v_set(sl_load_f16(p)); }
 
 SL_INLINE V v_load(const void *p) {
@@ -23,8 +24,14 @@ SL_INLINE V v_load(const void *p) {
 
 SL_INLINE void v_store(void *p, V v) { memcpy(p, &v, sizeof v); }
 
+// sl_f16_to_f32 without branches: the product puts the exponent right, subnormal numbers included.
 SL_INLINE V v_load_f16(const uint8_t *p) {
-    return (V){sl_load_f16(p), sl_load_f16(p + 2), sl_load_f16(p + 4), sl_load_f16(p + 6)};
+    uint16_t h[4];
+    memcpy(h, p, sizeof h);
+    const VI bits = {h[0], h[1], h[2], h[3]}, magnitude = bits & 0x7fff;
+    const VI finite = (VI)((V)(magnitude << 13) * v_set(0x1p112f));
+    const VI special = ((VI)(magnitude >= 0x7c00) & 0x7f800000) | ((VI)(magnitude > 0x7c00) & 0x400000);
+    return (V)(finite | special | (bits & 0x8000) << 16);
 }
 
 SL_INLINE void v_store_f16(void *p, V v) {

@@ -53,10 +53,10 @@ typedef struct sl_queries {
 
 // Guarantees, within one table:
 // - dequantize and quantize give the bits of `Reference`; stored numbers may lie at any address;
-// - dot, matvec and matmul give the same bits for the same row and token, whatever the rows, tokens and strides
-//   of the call, so that work may be cut anywhere; |error| ≤ (n/4 + 20)·2⁻²⁴·Σ|w·x|;
-// - attention gives a query row the same bits whatever other query rows are in the call, and whatever rows that
-//   it does not see follow in the cache; other page sizes or orders of rows may round differently;
+// - dot, matvec and matmul give the same bits for the same row and token, whatever the rows, tokens and
+//   strides of the call, so that work may be cut anywhere; |error| ≤ (n/4 + 20)·2⁻²⁴·Σ|w·x|;
+// - attention gives a query row the same bits whatever other query rows are in the call, and whatever rows
+//   that it does not see follow in the cache; other page sizes or orders of rows may round differently;
 // - NaN propagates, except from cached rows that are masked.
 typedef struct sl_kernels {
     sl_isa isa;
