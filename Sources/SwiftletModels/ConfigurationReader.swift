@@ -1,5 +1,5 @@
 import SwiftletFormats
-import SwiftletTensor
+package import SwiftletTensor
 
 /// Typed look-ups in `config.json`: an absent or null key takes the reference's default, a wrong type is an error.
 struct ConfigurationReader {
@@ -63,6 +63,19 @@ struct ConfigurationReader {
     }
 }
 
+/// What a ``Rope`` is made of.
+package struct RopeParameters: Hashable, Sendable {
+    /// θ of the paper.
+    package var base: Double
+    /// Dimensions of a head that turn.
+    package var rotatedSize: Int
+    package var scaling: Rope.Scaling
+
+    package init(base: Double, rotatedSize: Int, scaling: Rope.Scaling = .none) {
+        (self.base, self.rotatedSize, self.scaling) = (base, rotatedSize, scaling)
+    }
+}
+
 extension ConfigurationReader {
     /// The nonlinearity under `hidden_act`.
     func activation() throws(SwiftletError) -> Activation {
@@ -78,8 +91,17 @@ extension ConfigurationReader {
         }
     }
 
-    /// The rotation, from `rope_parameters` or from the older `rope_theta` and `rope_scaling`.
-    func rope(headSize: Int, contextLength: Int, defaultBase: Double = 10_000) throws(SwiftletError) -> Rope {
+    /// The rotation of queries and keys.
+    func rope(headSize: Int, contextLength: Int) throws(SwiftletError) -> Rope {
+        let parameters = try ropeParameters(headSize: headSize, contextLength: contextLength)
+        return Rope(
+            base: parameters.base, rotatedSize: parameters.rotatedSize, scaling: parameters.scaling)
+    }
+
+    /// What the rotation is made of, from `rope_parameters` or from the older `rope_theta` and `rope_scaling`.
+    func ropeParameters(
+        headSize: Int, contextLength: Int, defaultBase: Double = 10_000
+    ) throws(SwiftletError) -> RopeParameters {
         let (older, newer) = (try object("rope_scaling"), try object("rope_parameters"))
         let parameters = older.flatMap { $0.json.count > 0 ? $0 : nil } ?? newer
         let (inner, outer) = (try parameters?.double("rope_theta"), try double("rope_theta"))
@@ -101,7 +123,7 @@ extension ConfigurationReader {
         }
         let scaling =
             try parameters?.ropeScaling(contextLength: contextLength, outer: self) ?? Rope.Scaling.none
-        return Rope(base: base, rotatedSize: rotated, scaling: scaling)
+        return RopeParameters(base: base, rotatedSize: rotated, scaling: scaling)
     }
 
     /// Reads this object as RoPE parameters; `outer` holds keys that older files keep at the top level.

@@ -1,0 +1,216 @@
+package import SwiftletFormats
+package import SwiftletTensor
+
+/// Converts an opened model to one GGUF file in chosen number formats.
+///
+/// What is written is decided when the value is made, so that it can be shown first; ``write(to:progress:)`` then
+/// goes through the weights piece by piece and never holds more than a piece.
+///
+/// A Hugging Face directory gets the keys, names and row order of llama.cpp's converter; a GGUF file of any
+/// architecture keeps all its keys and the order of its tensors.
+package struct GGUFExport {
+    /// A weight whose format can be chosen: a matrix, or a stack of them.
+    package struct Weight: Sendable {
+        /// The name in the GGUF file, such as `blk.0.attn_q.weight`.
+        package let name: String
+        /// Dimensions, outermost first.
+        package let shape: [Int]
+        /// How it is stored now.
+        package let format: NumberFormat
+    }
+
+    /// One tensor of the new file.
+    package struct Item: Sendable {
+        /// The tensor as it is now; ``Weight/format`` is its present format.
+        package let weight: Weight
+        /// How it will be stored.
+        package let format: NumberFormat
+        /// Why the format is another than was asked for.
+        package let note: String?
+        /// The numbers, and in which order their rows are written.
+        let tensor: Tensor
+        let order: TensorConverter.RowOrder
+    }
+
+    /// Keys and values in the order of the file.
+    package private(set) var metadata: [(key: String, value: GGUFValue)] = []
+    /// All tensors in the order of the file.
+    package private(set) var items: [Item] = []
+
+    /// Plans the new file.
+    ///
+    /// - Parameters:
+    ///   - source: a Hugging Face directory of an architecture that Swiftlet runs, or any GGUF file.
+    ///   - tokenizer: keys that start with `tokenizer.`; a GGUF file keeps its own.
+    ///   - format: the format for a weight, `nil` to keep its present one. Vectors, such as norms and biases,
+    ///     are not asked about: they become f32. A weight whose rows do not fill the blocks of the format gets
+    ///     the next larger that fits; see ``NumberFormat/fitting(columns:)`` and ``Item/note``.
+    /// - Throws: what opening the model throws; `.unsupported` if a format cannot be written or the model has
+    ///   something that GGUF keys cannot say.
+    package init(
+        _ source: ModelSource, tokenizer: [(key: String, value: GGUFValue)],
+        format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        switch source {
+        case .directory(let directory):
+            let model = try ModelRegistry.architecture(of: source).load(source)
+            try plan(model, directory, tokenizer: tokenizer, format: format)
+        case .gguf(let file):
+            for name in file.tensorNames { try plan(name, in: file, format: format) }
+            metadata = carriedMetadata(of: file)
+        }
+    }
+
+    /// The format that holds most numbers of the weights; f32 if there are none.
+    package var mainFormat: NumberFormat {
+        var counts: [NumberFormat: Int] = [:]
+        for item in items where item.weight.shape.count > 1 {
+            counts[item.format, default: 0] += item.tensor.elementCount
+        }
+        return counts.max { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }?.key ?? .f32
+    }
+
+    /// Bytes of all tensors in the new file.
+    package var byteCount: Int {
+        items.reduce(0) { $0 + (Tensor.byteCount(shape: $1.weight.shape, format: $1.format) ?? 0) }
+    }
+
+    /// Writes the file, which appears under its name when it is complete.
+    ///
+    /// - Parameters:
+    ///   - path: may be the path of the source, which is replaced at the end.
+    ///   - progress: called with the numbers converted so far and their total; answers whether to go on.
+    /// - Returns: `false` if `progress` ended it; then there is no new file.
+    /// - Throws: `.unwritable`, or `.unsupported` if a number is too large for its new format.
+    @discardableResult
+    package func write(
+        to path: String, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
+    ) throws(SwiftletError) -> Bool {
+        let total = items.reduce(0) { $0 + $1.tensor.elementCount }
+        guard progress(0, total) else { return false }
+        var writer = try GGUFWriter(
+            path: path, metadata: metadata,
+            tensors: items.map { .init(name: $0.weight.name, shape: $0.weight.shape, format: $0.format) })
+        var done = 0
+        for item in items {
+            let converter = TensorConverter(
+                item.tensor, to: item.format, order: item.order, name: item.weight.name)
+            let finished = try converter.forEachPiece { (bytes, count) throws(SwiftletError) in
+                try writer.write(bytes)
+                done += count
+                return progress(done, total)
+            }
+            guard finished else { return false }
+        }
+        try writer.finish()
+        return true
+    }
+
+    // MARK: Planning
+
+    private mutating func plan(
+        _ model: any LanguageModel, _ directory: HuggingFaceDirectory,
+        tokenizer: [(key: String, value: GGUFValue)],
+        format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        let c = model.configuration
+        let rope = try ConfigurationReader(directory).ropeParameters(
+            headSize: c.headSize, contextLength: c.contextLength)
+        var keys = GGUFModelKeys(c, rope: rope, name: directory.modelName, format: .f32)
+        let sampling = try GGUFSamplingKeys.entries(of: directory)
+        // What cannot be said is refused before formats are asked for.
+        _ = try keys.entries(tokenizer: [], source: directory.path)
+        if let divisors = keys.ropeDivisors {
+            let tensor = Tensor(shape: [divisors.count], floats: divisors)
+            try append("rope_freqs.weight", tensor, isVector: true, source: directory.path, format: format)
+        }
+        for weight in model.weights {
+            guard let name = TensorNames.gguf(weight.name) else {
+                throw SwiftletError(
+                    .unsupported, "\(directory.path): tensor '\(weight.name)' has no name in GGUF files.")
+            }
+            try append(
+                name, try weight.tensor.withKernelFormat(), isVector: weight.tensor.shape.count < 2,
+                order: keys.interleavesHeads ? .heads(of: weight.name, c) : .asStored,
+                source: directory.path, format: format)
+        }
+        keys.format = mainFormat
+        metadata = try keys.entries(sampling: sampling, tokenizer: tokenizer, source: directory.path)
+    }
+
+    private mutating func plan(
+        _ name: String, in file: GGUFFile, format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        guard let tensor = try file.tensor(named: name) else { return }
+        guard Self.isQuantizable(name, tensor) else {
+            let weight = Weight(name: name, shape: tensor.shape, format: tensor.format)
+            items.append(
+                Item(weight: weight, format: tensor.format, note: nil, tensor: tensor, order: .asStored))
+            return
+        }
+        try append(name, tensor, isVector: false, source: file.path, format: format)
+    }
+
+    /// Whether a tensor of a GGUF file is a weight matrix, not a table of positions, a router or a filter.
+    private static func isQuantizable(_ name: String, _ tensor: Tensor) -> Bool {
+        let kept = ["_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight"]
+        return tensor.shape.count >= 2 && tensor.format.kernel != nil && name.hasSuffix(".weight")
+            && !name.contains("conv1d") && !kept.contains(where: name.hasSuffix)
+    }
+
+    private mutating func append(
+        _ name: String, _ tensor: Tensor, isVector: Bool, order: TensorConverter.RowOrder = .asStored,
+        source: String, format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        let weight = Weight(name: name, shape: tensor.shape, format: tensor.format)
+        let wanted = isVector ? .f32 : try format(weight) ?? tensor.format
+        let columns = tensor.shape.last ?? 1
+        let chosen = wanted.fitting(columns: columns)
+        guard chosen == tensor.format || chosen.isWritable else {
+            throw SwiftletError(
+                .unsupported,
+                "\(source): tensor '\(name)' cannot be written as \(chosen); expected one of "
+                    + NumberFormat.allCases.filter(\.isWritable).map(\.rawValue).joined(separator: ", ") + "."
+            )
+        }
+        let note =
+            chosen == wanted
+            ? nil : "rows of \(columns) numbers do not fill blocks of \(wanted.blockElements) (\(wanted))"
+        items.append(Item(weight: weight, format: chosen, note: note, tensor: tensor, order: order))
+    }
+
+    /// All keys of a file; only the one that names its format changes.
+    private func carriedMetadata(of file: GGUFFile) -> [(key: String, value: GGUFValue)] {
+        var entries: [(key: String, value: GGUFValue)] = []
+        for key in file.metadataKeys {
+            guard let value = file[key] else { continue }
+            let isFileType = key == "general.file_type"
+            entries.append((key, isFileType ? GGUFValue(GGUFModelKeys.fileType(mainFormat)) : value))
+        }
+        if file["general.quantization_version"] == nil {
+            entries.append(("general.quantization_version", GGUFValue(UInt32(2))))
+        }
+        return entries
+    }
+}
+
+extension TensorConverter.RowOrder {
+    /// The order for a Hugging Face tensor of a model whose heads rotate adjacent dimensions in GGUF files.
+    fileprivate static func heads(of name: String, _ c: DecoderConfiguration) -> Self {
+        if name.contains(".self_attn.q_proj.") { return .interleaved(heads: c.headCount) }
+        if name.contains(".self_attn.k_proj.") { return .interleaved(heads: c.kvHeadCount) }
+        return .asStored
+    }
+}
+
+extension Tensor {
+    /// This tensor, or a copy as f32 if it is stored in a format that kernels do not read, as vectors may be.
+    fileprivate func withKernelFormat() throws(SwiftletError) -> Tensor {
+        format.kernel == nil ? Tensor(shape: shape, floats: try floats()) : self
+    }
+}
+
+extension HuggingFaceDirectory {
+    /// The last part of the path, which people name models by.
+    fileprivate var modelName: String { path.split(separator: "/").last.map(String.init) ?? "model" }
+}

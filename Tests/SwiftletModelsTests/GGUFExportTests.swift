@@ -1,0 +1,183 @@
+import SwiftletFormats
+import SwiftletTestSupport
+import Testing
+
+@testable import SwiftletModels
+@testable import SwiftletTensor
+
+@Suite("Export to GGUF")
+struct GGUFExportTests {
+    /// Fixtures that hold something GGUF keys of their architecture cannot say, and a part of the reason.
+    static let refused = [
+        "llama-gelu": "activation", "llama-gelu-tanh": "activation", "qwen2-sliding": "sliding windows",
+        "qwen3-bias": "sliding windows",
+    ]
+    static let exportable = ModelFixture.directories.filter { refused[$0] == nil }
+
+    private static func source(_ path: String) throws -> ModelSource {
+        let full = "\(ModelFixture.folder)/\(path)"
+        return try ModelSource(path.hasSuffix(".gguf") ? .gguf(full) : .directory(full))
+    }
+
+    private static func load(_ path: String) throws -> any LanguageModel {
+        let source = try ModelSource(.gguf(path))
+        return try ModelRegistry.architecture(of: source).load(source)
+    }
+
+    /// The weights are the same and every row's products are summed in the same order, so only rotations differ:
+    /// pairs lie side by side, RoPE settings pass through single precision. That is less than the 2e-5 by which the
+    /// reference is off itself.
+    @Test("a directory and its f32 file give the same logits", arguments: exportable)
+    func logits(name: String) throws {
+        let folder = TemporaryDirectory()
+        let path = "\(folder.path)/model.gguf"
+        let finished = try GGUFExport(Self.source(name), tokenizer: []) { _ in .f32 }.write(to: path)
+        #expect(finished)
+
+        let (before, after) = (Bench(try ModelFixture.model(name)), Bench(try Self.load(path)))
+        for prompt in try ModelFixture(name).prompts {
+            let difference = largestDifference(
+                try before.logits(prompt.ids, before.sequence()),
+                try after.logits(prompt.ids, after.sequence()))
+            #expect(difference <= 2e-5)
+        }
+        let (a, b) = (before.model.configuration, after.model.configuration)
+        #expect(a.windows == b.windows)
+        #expect(a.tiesEmbeddings == b.tiesEmbeddings)
+        #expect(a.contextLength == b.contextLength)
+        #expect(a.vocabularySize == b.vocabularySize)
+    }
+
+    @Test("what keys cannot say is refused with the reason", arguments: refused.keys.sorted())
+    func refusals(name: String) throws {
+        let error = #expect(throws: SwiftletError.self) {
+            _ = try GGUFExport(Self.source(name), tokenizer: []) { _ in .f32 }
+        }
+        #expect(error?.code == .unsupported)
+        #expect(error?.message.contains(Self.refused[name] ?? "") == true)
+    }
+
+    @Test(
+        "tensors equal those of the reference converter",
+        arguments: ["llama-gqa", "llama3-rope", "qwen2", "qwen3"])
+    func referenceTensors(name: String) throws {
+        let folder = TemporaryDirectory()
+        let path = "\(folder.path)/model.gguf"
+        try GGUFExport(Self.source(name), tokenizer: []) { _ in .f32 }.write(to: path)
+        let found = try GGUFFile(path: path)
+        let expected = try GGUFFile(path: "\(ModelFixture.folder)/gguf/\(name).gguf")
+        #expect(Set(found.tensorNames) == Set(expected.tensorNames))
+        for tensor in expected.tensorNames {
+            let (a, b) = (
+                try #require(try found.tensor(named: tensor)),
+                try #require(try expected.tensor(named: tensor))
+            )
+            #expect(a.shape == b.shape)
+            if tensor == "rope_freqs.weight" {
+                // Both are rounded from double precision, by two formulas.
+                #expect(largestDifference([try a.floats()], [try b.floats()]) <= 1e-6)
+            } else {
+                #expect(a.bytes.elementsEqual(b.bytes), "\(tensor)")
+            }
+        }
+        for key in expected.metadataKeys where !key.hasPrefix("tokenizer.") && key != "general.name" {
+            let (a, b) = (found[key], try #require(expected[key]))
+            #expect(a?.double == b.double && a?.string == b.string, "\(key)")
+        }
+    }
+
+    @Test("Q8_0 holds the bytes of the quantiser, in rows that rotate together")
+    func quantized() throws {
+        let folder = TemporaryDirectory()
+        let (plain, small) = ("\(folder.path)/f32.gguf", "\(folder.path)/q8.gguf")
+        let shape = SyntheticWeights.directory(in: folder)
+        try GGUFExport(ModelSource(.directory(shape)), tokenizer: []) { _ in nil }.write(to: plain)
+        let export = try GGUFExport(ModelSource(.directory(shape)), tokenizer: []) { _ in .q8_0 }
+        try export.write(to: small)
+        let (before, after) = (try GGUFFile(path: plain), try GGUFFile(path: small))
+        #expect(after["general.file_type"]?.int == 7)
+        #expect(export.items.contains { $0.format == .f16 && $0.note != nil })
+        for item in export.items where item.format == .q8_0 {
+            let floats = try #require(try before.tensor(named: item.weight.name)).floats()
+            let bytes = try #require(Reference.quantize(.q8_0, floats))
+            #expect(try #require(try after.tensor(named: item.weight.name)).bytes.elementsEqual(bytes))
+        }
+    }
+
+    @Test("a GGUF file keeps its keys and its other tensors")
+    func requantized() throws {
+        let folder = TemporaryDirectory()
+        let path = "\(folder.path)/model.gguf"
+        let original = try GGUFFile(path: "\(ModelFixture.folder)/gguf/llama-q8_0.gguf")
+        let export = try GGUFExport(.gguf(original), tokenizer: []) {
+            $0.name == "output.weight" ? nil : .q4_0
+        }
+        try export.write(to: path)
+        let copy = try GGUFFile(path: path)
+        #expect(copy.metadataKeys == original.metadataKeys)
+        #expect(copy.tensorNames == original.tensorNames)
+        #expect(copy["general.file_type"]?.int == 2)
+        #expect(copy["tokenizer.ggml.tokens"]?.strings() == original["tokenizer.ggml.tokens"]?.strings())
+        #expect(try copy.tensor(named: "output_norm.weight")?.format == .f32)
+        #expect(try copy.tensor(named: "blk.0.ffn_up.weight")?.format == .q4_0)
+    }
+
+    @Test("unchanged formats copy the file byte for byte")
+    func copied() throws {
+        let folder = TemporaryDirectory()
+        let original = "\(ModelFixture.folder)/gguf/llama-q8_0.gguf"
+        try GGUFExport(ModelSource(.gguf(original)), tokenizer: []) { _ in nil }
+            .write(to: "\(folder.path)/model.gguf")
+        let (a, b) = (try MappedFile(path: original), try MappedFile(path: "\(folder.path)/model.gguf"))
+        #expect(a.bytes.elementsEqual(b.bytes))
+    }
+
+    @Test("formats without a writer are refused")
+    func unwritable() throws {
+        #expect(throws: SwiftletError.self) {
+            _ = try GGUFExport(Self.source("smollm2"), tokenizer: []) { _ in .i8 }
+        }
+    }
+
+    @Test("cancelling leaves no file", arguments: [0, 1, 5])
+    func cancelled(calls: Int) throws {
+        let folder = TemporaryDirectory()
+        var count = 0
+        let export = try GGUFExport(Self.source("smollm2"), tokenizer: []) { _ in .f16 }
+        let finished = try export.write(to: "\(folder.path)/model.gguf") { done, total in
+            #expect(done <= total)
+            count += 1
+            return count <= calls
+        }
+        #expect(!finished)
+        #expect(try System.names(in: folder.path).isEmpty)
+    }
+
+    @Test("sampling settings become keys")
+    func sampling() throws {
+        let folder = TemporaryDirectory()
+        func keys(_ json: String) throws -> [String: Double] {
+            folder.write(json, to: "generation_config.json")
+            let entries = try GGUFSamplingKeys.entries(of: HuggingFaceDirectory(path: folder.path))
+            return Dictionary(
+                uniqueKeysWithValues: entries.map {
+                    ($0.key.split(separator: ".").last.map(String.init) ?? "", $0.value.double ?? -1)
+                })
+        }
+        #expect(try keys(#"{"do_sample": false, "temperature": 0.7}"#) == ["temp": 0, "penalty_repeat": 1])
+        let defaults = try keys(#"{"do_sample": true}"#)
+        #expect(defaults == ["temp": 1, "top_k": 50, "top_p": 1, "min_p": 0, "penalty_repeat": 1])
+        let given = try keys(
+            #"{"do_sample": true, "temperature": 0.5, "top_k": null, "repetition_penalty": 2}"#)
+        #expect(given["temp"] == 0.5 && given["top_k"] == 0 && given["penalty_repeat"] == 2)
+        #expect(throws: SwiftletError.self) { try keys(#"{"do_sample": "yes"}"#) }
+    }
+
+    @Test("rows of a size that f16 cannot hold are refused")
+    func overflow() throws {
+        let tensor = Tensor(shape: [2, 2], floats: [1, 65_519, 70_000, 3])
+        #expect(throws: SwiftletError.self) {
+            _ = try TensorConverter(tensor, to: .f16, name: "w").forEachPiece { _, _ in true }
+        }
+    }
+}
