@@ -101,37 +101,51 @@ struct TokenModelJSON {
         var rank: UInt32 = 0
         for element in list.elements {
             if element.withUTF8({ $0.starts(with: "#version".utf8) }) == true { continue }
-            guard let (left, right) = pair(element) else {
+            let merge = Self.withPair(element) { left, right -> (TokenID, TokenID, TokenID)? in
+                guard right.count >= prefixLength, let a = vocabulary.id(of: left),
+                    let b = vocabulary.id(of: right)
+                else { return nil }
+                joined.removeAll(keepingCapacity: true)
+                joined.append(contentsOf: left)
+                joined.append(contentsOf: right[prefixLength...])
+                return vocabulary.id(of: joined).map { (a, b, $0) }
+            }
+            guard let merge else {
                 throw malformed("merge \(rank) is neither \"a b\" nor [\"a\", \"b\"]")
             }
-            joined.removeAll(keepingCapacity: true)
-            joined.append(contentsOf: left)
-            joined.append(contentsOf: right.dropFirst(prefixLength))
-            guard let a = vocabulary.id(of: left), let b = vocabulary.id(of: right),
-                right.count >= prefixLength, let id = vocabulary.id(of: joined)
-            else {
-                let texts = [left, right].map { "'\(String(decoding: $0, as: UTF8.self))'" }
+            guard let (left, right, id) = merge else {
                 throw malformed(
-                    "merge \(rank) of \(texts[0]) and \(texts[1]) needs a token that vocab does not have")
+                    "merge \(rank) needs a token that vocab does not have: \(Self.shown(element))")
             }
-            table.insert(a, b, .init(rank: rank, id: id), keepingFirst: false)
+            table.insert(left, right, .init(rank: rank, id: id), keepingFirst: false)
             rank += 1
         }
         return table
     }
 
-    /// The two texts of a merge.
-    private func pair(_ element: JSON) -> (ArraySlice<UInt8>, ArraySlice<UInt8>)? {
+    /// Calls `body` with the two texts of a merge, or returns `nil` if it has another form.
+    private static func withPair<R>(
+        _ element: JSON, _ body: (UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>) -> R
+    ) -> R? {
         if element.kind == .array {
-            guard element.count == 2, let left = element[0]?.bytes, let right = element[1]?.bytes else {
+            var parts = element.elements.makeIterator()
+            guard element.count == 2, let left = parts.next(), let right = parts.next() else { return nil }
+            return left.withUTF8 { left in right.withUTF8 { right in body(left, right) } } ?? nil
+        }
+        return element.withUTF8 { text -> R? in
+            guard let space = text.firstIndex(of: 0x20), !text[(space + 1)...].contains(0x20) else {
                 return nil
             }
-            return (left[...], right[...])
-        }
-        guard let text = element.bytes, let space = text.firstIndex(of: 0x20),
-            !text[(space + 1)...].contains(0x20)
-        else { return nil }
-        return (text[..<space], text[(space + 1)...])
+            return body(
+                UnsafeBufferPointer(rebasing: text[..<space]),
+                UnsafeBufferPointer(rebasing: text[(space + 1)...]))
+        } ?? nil
+    }
+
+    private static func shown(_ element: JSON) -> String {
+        withPair(element) { left, right in
+            "'\(String(decoding: left, as: UTF8.self))' and '\(String(decoding: right, as: UTF8.self))'"
+        } ?? ""
     }
 
     private func readWordPiece() throws(SwiftletError) -> WordPieceModel {

@@ -123,9 +123,10 @@ struct Vocabulary: Sendable {
 
     private func matches(_ span: Span, _ text: UnsafeBufferPointer<UInt8>) -> Bool {
         guard Int(span.length) == text.count else { return false }
-        let start = Int(span.start)
-        for index in 0..<text.count where arena[start + index] != text[index] { return false }
-        return true
+        return arena.withUnsafeBufferPointer { arena in
+            let stored = arena[Int(span.start)..<Int(span.start) + text.count]
+            return UnsafeBufferPointer(rebasing: stored).elementsEqual(text)
+        }
     }
 
     private mutating func grow() {
