@@ -96,6 +96,8 @@ private struct PreTokenizerReader {
             let keepsMatches = behavior == .isolated && !inverted || behavior == .removed && inverted
             if keepsMatches, let scanner = Scanner(pattern: text) {
                 steps.append(.scan(scanner))
+            } else if text == #"\p{N}"#, !inverted {
+                steps.append(.digits(behavior))
             } else {
                 steps.append(.pattern(try Pattern(text, source: source), behavior, inverted: inverted))
             }

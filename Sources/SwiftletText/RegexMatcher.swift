@@ -49,7 +49,7 @@ struct PatternMatcher {
         var i = start
         while i <= end {
             if let firstBytes = program.firstBytes {
-                while i < end, !firstBytes[Int(text[i])] { i += UTF8Text.decode(text, i, end).width }
+                while i < end, !firstBytes.contains(text[i]) { i += UTF8Text.decode(text, i, end).width }
                 if i == end { return nil }
             }
             if let matchEnd = run(0, i) { return i..<matchEnd }
@@ -115,7 +115,7 @@ struct PatternMatcher {
             case .set(let set):
                 if i < end {
                     let (value, width) = UTF8Text.decode(text, i, end)
-                    succeeded = program.sets[set].contains(value)
+                    succeeded = program.set(set, contains: value)
                     i += width
                     instruction += 1
                 }
@@ -124,6 +124,17 @@ struct PatternMatcher {
                 if succeeded {
                     stack.append(.resume(instruction: second, at: i))
                     instruction = first
+                }
+            case .branch(let bytes, let other):
+                if i < end, bytes.contains(text[i]) {
+                    succeeded = isNew(instruction, i)
+                    if succeeded {
+                        stack.append(.resume(instruction: other, at: i))
+                        instruction += 1
+                    }
+                } else {
+                    succeeded = true
+                    instruction = other
                 }
             case .jump(let target):
                 succeeded = true
@@ -141,7 +152,7 @@ struct PatternMatcher {
                 succeeded = (inner(instruction + 1, i) != nil) != negative
                 instruction = next
             case .lookbehind(let lengths, let next, let negative):
-                succeeded = matchesBehind(instruction + 1, lengths, i) != negative
+                succeeded = matchesBehind(instruction + 1, program.lengths[lengths], i) != negative
                 instruction = next
             case .atomic(let next):
                 if let place = inner(instruction + 1, i) {
@@ -209,7 +220,7 @@ struct PatternMatcher {
                     continue
                 }
                 let (value, width) = UTF8Text.decode(text, place, end)
-                guard program.sets[set].contains(value), isNew(instruction, place + width) else { continue }
+                guard program.set(set, contains: value), isNew(instruction, place + width) else { continue }
                 stack.append(.takeMore(instruction: instruction, at: place + width))
                 return (instruction + 1, place + width)
             }
@@ -236,7 +247,7 @@ struct PatternMatcher {
             }
             guard i < end else { break }
             let (value, width) = UTF8Text.decode(text, i, end)
-            guard program.sets[set].contains(value) else { break }
+            guard program.set(set, contains: value) else { break }
             i += width
             steps += 1
         }

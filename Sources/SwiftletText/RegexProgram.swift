@@ -12,12 +12,14 @@ struct PatternProgram: Sendable {
         case star(set: Int, mode: PatternNode.Mode)
         /// Tries the first place, then the second.
         case split(Int, Int)
+        /// Tries what follows, but only if the next byte is in a set, then the place `other`.
+        case branch(ByteSet, other: Int)
         case jump(Int)
         case place(PatternNode.Place)
         /// Runs what follows up to its `accept`; goes on at `next` where it started, or fails.
         case lookahead(next: Int, negative: Bool)
-        /// The same from a number of characters before, one of `lengths`.
-        case lookbehind(lengths: [Int], next: Int, negative: Bool)
+        /// The same from a number of characters before, one of ``lengths`` at that place.
+        case lookbehind(lengths: Int, next: Int, negative: Bool)
         /// Runs what follows up to its `accept`; goes on at `next` where that ended.
         case atomic(next: Int)
         /// Remembers the place where a round of a loop begins.
@@ -29,11 +31,16 @@ struct PatternProgram: Sendable {
 
     private(set) var instructions: [Instruction] = []
     private(set) var sets: [CharacterSet] = []
+    /// One bit for each character below U+10000 and each of the first sets; see ``set(_:contains:)``.
+    private var bitmaps: [UInt64] = []
+    /// Choices of lengths to look behind.
+    private(set) var lengths: [[Int]] = []
     private(set) var registerCount = 0
-    /// Whether a match can begin with a byte; `nil` if a match may be empty, so that every place has to be tried.
-    private(set) var firstBytes: [Bool]?
+    /// Bytes that a match can begin with; `nil` if a match may be empty, so that every place has to be tried.
+    private(set) var firstBytes: ByteSet?
 
     private static let sizeLimit = 20_000
+    private static let bitmapLimit = 32
 
     /// Compiles a pattern; `source` and `pattern` are named if it is too long.
     init(_ node: PatternNode, pattern: String, source: String) throws(SwiftletError) {
@@ -45,11 +52,17 @@ struct PatternProgram: Sendable {
                     + "once its repetitions are written out; use smaller counts.")
         }
         instructions.append(.accept)
-        if !node.isNullable {
-            let first = node.firstCharacters
-            let others = first.hasNonASCII
-            firstBytes = (0..<256).map { $0 < 128 ? first.contains(UInt32($0)) : others }
+        for set in sets.prefix(PatternProgram.bitmapLimit) { bitmaps += set.bitmap }
+        if !node.isNullable { firstBytes = node.firstBytes }
+    }
+
+    /// Whether a set, by its number, holds a character.
+    @inline(__always)
+    func set(_ number: Int, contains value: UInt32) -> Bool {
+        if value < 0x10000, number < PatternProgram.bitmapLimit {
+            return bitmaps[number << 10 | Int(value >> 6)] >> UInt64(value & 63) & 1 == 1
         }
+        return sets[number].contains(value)
     }
 
     private mutating func number(of set: CharacterSet, _ numbers: inout [CharacterSet: Int]) -> Int {
@@ -82,9 +95,10 @@ struct PatternProgram: Sendable {
         case .lookahead(let node, let negative):
             return emitBody(node, &numbers) { .lookahead(next: $0, negative: negative) }
         case .lookbehind(let node, let negative):
-            let lengths = (node.lengths ?? []).sorted()
+            let place = lengths.count
+            lengths.append((node.lengths ?? []).sorted())
             return emitBody(node, &numbers) {
-                .lookbehind(lengths: lengths, next: $0, negative: negative)
+                .lookbehind(lengths: place, next: $0, negative: negative)
             }
         case .place(let place):
             instructions.append(.place(place))
@@ -115,10 +129,15 @@ struct PatternProgram: Sendable {
             if isLast { break }
             jumps.append(instructions.count)
             instructions.append(.accept)
-            instructions[split] = .split(split + 1, instructions.count)
+            instructions[split] = branch(node, split, other: instructions.count)
         }
         for jump in jumps { instructions[jump] = .jump(instructions.count) }
         return true
+    }
+
+    /// The choice at `split` between `node`, which follows it, and `other`.
+    private func branch(_ node: PatternNode, _ split: Int, other: Int) -> Instruction {
+        node.isNullable ? .split(split + 1, other) : .branch(node.firstBytes, other: other)
     }
 
     private mutating func emitRepetition(
@@ -142,7 +161,7 @@ struct PatternProgram: Sendable {
         }
         let end = instructions.count
         for split in splits {
-            instructions[split] = mode == .lazy ? .split(end, split + 1) : .split(split + 1, end)
+            instructions[split] = mode == .lazy ? .split(end, split + 1) : branch(node, split, other: end)
         }
         return true
     }
@@ -164,7 +183,7 @@ struct PatternProgram: Sendable {
         if let register { instructions.append(.roundEnd(register: register, exit: end + 2)) }
         instructions.append(.jump(split))
         let exit = instructions.count
-        instructions[split] = mode == .lazy ? .split(exit, split + 1) : .split(split + 1, exit)
+        instructions[split] = mode == .lazy ? .split(exit, split + 1) : branch(node, split, other: exit)
         return true
     }
 }

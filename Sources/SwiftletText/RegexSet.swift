@@ -64,6 +64,17 @@ struct CharacterSet: Sendable, Hashable {
         return search(value)
     }
 
+    /// One bit for each character below U+10000.
+    var bitmap: [UInt64] {
+        var words = [UInt64](repeating: 0, count: 1024)
+        for range in ranges where range.lowerBound < 0x10000 {
+            for value in range.lowerBound...min(range.upperBound, 0xFFFF) {
+                words[Int(value >> 6)] |= 1 << UInt64(value & 63)
+            }
+        }
+        return words
+    }
+
     private func search(_ value: UInt32) -> Bool {
         bounds.withUnsafeBufferPointer { bounds in
             var low = 0
@@ -75,6 +86,9 @@ struct CharacterSet: Sendable, Hashable {
             return low < bounds.count / 2 && bounds[2 * low] <= value
         }
     }
+
+    /// The bytes that members begin with, all bytes above 0x7F counting as one.
+    var firstBytes: ByteSet { ByteSet(low: ascii.low, high: ascii.high, others: hasNonASCII) }
 
     /// Whether some member is not ASCII.
     var hasNonASCII: Bool { (bounds.last ?? 0) > 127 }
@@ -219,5 +233,27 @@ extension CharacterSet {
     private static func single(_ text: String) -> Unicode.Scalar? {
         let scalars = text.unicodeScalars
         return scalars.count == 1 ? scalars.first : nil
+    }
+}
+
+/// A set of bytes that tells only ASCII apart.
+struct ByteSet: Sendable, Hashable {
+    var low: UInt64 = 0
+    var high: UInt64 = 0
+    /// Whether bytes above 0x7F are members.
+    var others = false
+
+    /// Whether a byte is a member.
+    @inline(__always)
+    func contains(_ byte: UInt8) -> Bool {
+        if byte >= 0x80 { return others }
+        return (byte < 64 ? low : high) >> UInt64(byte & 63) & 1 == 1
+    }
+
+    /// Adds the members of another set.
+    mutating func formUnion(_ other: ByteSet) {
+        low |= other.low
+        high |= other.high
+        others = others || other.others
     }
 }

@@ -57,21 +57,20 @@ indirect enum PatternNode: Sendable, Hashable {
         }
     }
 
-    /// Characters that a match which consumes something can begin with; a superset.
-    var firstCharacters: CharacterSet {
+    /// Bytes that a match which consumes something can begin with; a superset.
+    var firstBytes: ByteSet {
         switch self {
-        case .empty, .lookahead, .lookbehind, .place: return CharacterSet([])
-        case .set(let set): return set
-        case .atomic(let node), .repetition(let node, _, _, _): return node.firstCharacters
-        case .alternation(let nodes):
-            return nodes.reduce(CharacterSet([])) { $0.union($1.firstCharacters) }
+        case .empty, .lookahead, .lookbehind, .place: return ByteSet()
+        case .set(let set): return set.firstBytes
+        case .atomic(let node), .repetition(let node, _, _, _): return node.firstBytes
+        case .alternation(let nodes): return nodes.reduce(into: ByteSet()) { $0.formUnion($1.firstBytes) }
         case .sequence(let nodes):
-            var set = CharacterSet([])
+            var bytes = ByteSet()
             for node in nodes {
-                set = set.union(node.firstCharacters)
+                bytes.formUnion(node.firstBytes)
                 if !node.isNullable { break }
             }
-            return set
+            return bytes
         }
     }
 }
