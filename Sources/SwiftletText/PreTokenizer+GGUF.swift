@@ -20,17 +20,8 @@ extension PreTokenizer {
         }
         var steps: [PreTokenizerStep] = []
         for text in rule.patterns {
-            if let scanner = Scanner(pattern: text) {
-                steps.append(.scan(scanner))
-            } else if text == #"\p{N}"# {
-                steps.append(.digits(.isolated))
-            } else {
-                let keepsRest = !rule.dropsRest
-                steps.append(
-                    .pattern(
-                        try Pattern(text, source: source), keepsRest ? .isolated : .removed,
-                        inverted: !keepsRest))
-            }
+            let behavior = rule.dropsRest ? SplitBehavior.removed : .isolated
+            steps.append(try .split(at: text, behavior, inverted: rule.dropsRest, source: source))
         }
         self.init(steps: steps, isByteLevel: rule.isByteLevel)
     }
@@ -110,7 +101,7 @@ enum PreTokenizerNames {
                 punctuatedWords + #"| ?[\p{P}\p{S}]+|[\r\n]|\s+(?!\S)|\s+"#, #"\p{N}"#,
             ]
         ),
-        ("afmoe", [#"\p{N}{1,3}(?=(?:\p{N}{3})*(?!\p{N}))"#, asianWords, punctuated]),
+        ("afmoe", [#"\p{N}+"#, #"(?=(\p{N}{3})+(?!\p{N}))"#, asianWords, punctuated]),
         (
             "youtu",
             [

@@ -92,15 +92,7 @@ private struct PreTokenizerReader {
                 steps.append(.literal(text, behavior, inverted: inverted))
             }
         } else if let text = options.json["pattern"]?["Regex"]?.string {
-            // These patterns match everywhere, so only what becomes of the matches decides.
-            let keepsMatches = behavior == .isolated && !inverted || behavior == .removed && inverted
-            if keepsMatches, let scanner = Scanner(pattern: text) {
-                steps.append(.scan(scanner))
-            } else if text == #"\p{N}"#, !inverted {
-                steps.append(.digits(behavior))
-            } else {
-                steps.append(.pattern(try Pattern(text, source: source), behavior, inverted: inverted))
-            }
+            steps.append(try .split(at: text, behavior, inverted: inverted, source: source))
         } else {
             throw options.error("pattern", "none", "an object with 'String' or 'Regex'")
         }

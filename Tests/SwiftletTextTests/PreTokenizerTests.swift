@@ -1,6 +1,7 @@
 import Foundation
 import SwiftletFormats
 import SwiftletTensor
+import SwiftletTestSupport
 import Testing
 
 @testable import SwiftletText
@@ -135,6 +136,25 @@ struct PreTokenizerOptionTests {
         #expect(try pieces("gemma4", "a b\n\nc") == ["a b", "\n\n", "c"])
         #expect(try PreTokenizer(ggufName: "gemma4", source: "test").isByteLevel == false)
         #expect(throws: SwiftletError.self) { _ = try PreTokenizer(ggufName: "nonsense", source: "test") }
+    }
+
+    @Test("cut digits into threes as the pattern for it does", arguments: 0..<40 as Range<UInt64>)
+    func threes(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        let alphabet = ["1", "2", "٣", "½", "a", " ", ""]
+        let text = (0..<40).map { _ in alphabet[Int.random(in: 0..<alphabet.count, using: &random) * 5 % 7] }
+            .joined()
+        for pattern in [#"(?=(\d{3})+(?!\d))"#, #"(?=(\p{N}{3})+(?!\p{N}))"#] {
+            let fast = try PreTokenizerStep.split(at: pattern, .isolated, inverted: false, source: "test")
+            let slow = PreTokenizerStep.pattern(
+                try Pattern(pattern, source: "test"), .isolated, inverted: false)
+            let splitters = [fast, slow].map { PreTokenizer(steps: [$0], isByteLevel: false) }
+            #expect(splitters[0].pieces(text) == splitters[1].pieces(text))
+        }
+        #expect(
+            try PreTokenizer(ggufName: "afmoe", source: "test").pieces("1234567a89") == [
+                "1", "234", "567", "a", "89",
+            ])
     }
 
     @Test("every GGUF name compiles and keeps all text", arguments: PreTokenizerNames.rules.keys.sorted())
