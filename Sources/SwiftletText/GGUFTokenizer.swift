@@ -182,7 +182,7 @@ struct GGUFTokenizer {
                     .malformed, "\(file.path): tokenizer.ggml.precompiled_charsmap is not a list of bytes")
             }
             let blob = numbers.map { UInt8(truncatingIfNeeded: $0) }
-            normalizer.map = try CharacterMap(blob, source: file.path)
+            normalizer.map = try PrecompiledCharacterMap.read(blob, source: file.path)
         }
         return normalizer
     }

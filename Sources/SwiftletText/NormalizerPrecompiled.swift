@@ -55,20 +55,27 @@ struct PrecompiledCharacterMap: Sendable {
         start <= texts.count ? Array(texts[start...].prefix { $0 != 0 }) : nil
     }
 
+    /// The text of the longest key that `text` begins with, and where that key ends; `nil` if there is none.
+    func longestReplacement<Text: Collection<UInt8>>(in text: Text) -> (text: [UInt8], end: Int)?
+    where Text.Index == Int {
+        var longest: (length: Int, start: Int)?
+        forEachPrefix(of: text) {
+            longest = ($0, $1)
+            return true
+        }
+        guard let longest, let replacement = self.text(at: longest.start) else { return nil }
+        return (replacement, text.startIndex + longest.length)
+    }
+
     /// `text` with all rules applied as SentencePiece does: at each place the longest key.
     func normalizeByLongestKeys(_ text: [UInt8]) -> [UInt8] {
         var normalized: [UInt8] = []
         normalized.reserveCapacity(text.count)
         var i = 0
         while i < text.count {
-            var longest: (length: Int, start: Int)?
-            forEachPrefix(of: text[i...]) {
-                longest = ($0, $1)
-                return true
-            }
-            if let longest, let replacement = self.text(at: longest.start) {
+            if let (replacement, end) = longestReplacement(in: text[i...]) {
                 normalized += replacement
-                i += longest.length
+                i = end
             } else {
                 let width = text.withUnsafeBufferPointer { buffer in
                     buffer.baseAddress.map { UTF8Text.decode($0, i, buffer.count).width } ?? 1

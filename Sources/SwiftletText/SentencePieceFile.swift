@@ -102,7 +102,8 @@ struct SentencePieceFile {
         var reader = ProtobufReader(message, source: source)
         while let (field, value) = try reader.next() {
             switch field {
-            case 2: normalizer.map = try CharacterMap(Array(value.bytes ?? []), source: source)
+            case 2:
+                normalizer.map = try PrecompiledCharacterMap.read(Array(value.bytes ?? []), source: source)
             case 3: normalizer.addsPrefix = value.bool ?? true
             case 4: normalizer.removesExtraSpace = value.bool ?? true
             case 5: normalizer.escapesSpace = value.bool ?? true

@@ -1,3 +1,5 @@
+import SwiftletTensor
+
 /// Prepares text as SentencePiece does: maps characters, tidies spaces and writes them as U+2581.
 ///
 /// Source: Kudo and Richardson, 2018, arXiv:1808.06226, §3.2, and the behaviour of its `Normalizer`.
@@ -6,7 +8,7 @@ struct SentencePieceNormalizer: Sendable {
     static let spaceMark: [UInt8] = [0xE2, 0x96, 0x81]
 
     /// Replaces characters; `nil` keeps them.
-    var map: CharacterMap?
+    var map: PrecompiledCharacterMap?
     /// Text begins with a space that it did not have.
     var addsPrefix = true
     /// The space goes to the end instead.
@@ -73,9 +75,19 @@ struct SentencePieceNormalizer: Sendable {
         if !userDefined.isEmpty, let match = userDefined.longestMatch(in: text, at: position) {
             return (Array(text[position..<match.end])[...], match.end)
         }
-        if let (part, end) = map?.replacement(in: text, at: position) { return (part, end) }
+        if let (part, end) = map?.longestReplacement(in: text[position...]) { return (part[...], end) }
         let (scalar, length) = UTF8Step.character(text, at: position)
         if scalar == nil, !keepsInvalidBytes { return ([0xEF, 0xBF, 0xBD], position + 1) }
         return (Array(text[position..<position + length])[...], position + length)
+    }
+}
+
+extension PrecompiledCharacterMap {
+    /// The map of a model file; an empty one replaces nothing.
+    static func read(_ blob: [UInt8], source: String) throws(SwiftletError) -> PrecompiledCharacterMap? {
+        guard !blob.isEmpty else { return nil }
+        if let map = PrecompiledCharacterMap(blob) { return map }
+        throw SwiftletError(
+            .malformed, "\(source): the character map of \(blob.count) bytes is shorter than it says")
     }
 }
