@@ -3,8 +3,8 @@ package import SwiftletTensor
 
 /// Converts an opened model to one GGUF file in chosen number formats.
 ///
-/// What is written is decided when the value is made, so that it can be shown first; ``write(to:progress:)`` then
-/// goes through the weights piece by piece and never holds more than a piece.
+/// What is written is decided when the value is made, so that it can be shown first; ``write(to:progress:)``
+/// then goes through the weights piece by piece and never holds more than a piece.
 ///
 /// A Hugging Face directory gets the keys, names and row order of llama.cpp's converter; a GGUF file of any
 /// architecture keeps all its keys and the order of its tensors.
@@ -43,8 +43,8 @@ package struct GGUFExport {
     ///   - source: a Hugging Face directory of an architecture that Swiftlet runs, or any GGUF file.
     ///   - tokenizer: keys that start with `tokenizer.`; a GGUF file keeps its own.
     ///   - format: the format for a weight, `nil` to keep its present one. Vectors, such as norms and biases,
-    ///     are not asked about: they become f32. A weight whose rows do not fill the blocks of the format gets
-    ///     the next larger that fits; see ``NumberFormat/fitting(columns:)`` and ``Item/note``.
+    ///     are not asked about: they become f32. A weight whose rows do not fill the blocks of the format
+    ///     gets the next larger that fits; see ``NumberFormat/fitting(columns:)`` and ``Item/note``.
     /// - Throws: what opening the model throws; `.unsupported` if a format cannot be written or the model has
     ///   something that GGUF keys cannot say.
     package init(

@@ -1,7 +1,8 @@
 package import SwiftletFormats
 package import SwiftletTensor
 
-/// The metadata that describes a decoder of the Llama family in a GGUF file: what ``GGUFMetadata`` reads back.
+/// The metadata that describes a decoder of the Llama family in a GGUF file: what ``GGUFMetadata`` reads
+/// back.
 ///
 /// Source: keys and their order as llama.cpp's converter writes them (github.com/ggml-org/llama.cpp).
 package struct GGUFModelKeys {

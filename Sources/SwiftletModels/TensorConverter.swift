@@ -34,8 +34,8 @@ package struct TensorConverter {
         }
     }
 
-    /// Calls `body` with the bytes of the converted tensor in order, and how many numbers they are; stops early,
-    /// returning `false`, when it answers `false`.
+    /// Calls `body` with the bytes of the converted tensor in order, and how many numbers they are; stops
+    /// early, returning `false`, when it answers `false`.
     ///
     /// - Throws: `.unsupported` if a number is too large for the format.
     package func forEachPiece(

@@ -15,7 +15,7 @@ struct GGUFSpecialTokens {
     ]
 
     /// Texts that end a turn, whatever their type.
-    private static let endTexts = [
+    static let endTexts = [
         "<|eot_id|>", "<|im_end|>", "<|end|>", "<|return|>", "<|call|>", "<|flush|>", "<|calls|>",
         "<end_of_turn>", "<|endoftext|>", "</s>", "<|eom_id|>", "<EOT>", "_<EOT>", "[EOT]", "[EOS]",
         "<|end_of_text|>", "<end_of_utterance>", "<eos>", "<turn|>", "<|tool_response>",

@@ -124,7 +124,7 @@ struct TokenModelJSON {
     }
 
     /// Calls `body` with the two texts of a merge, or returns `nil` if it has another form.
-    private static func withPair<R>(
+    static func withPair<R>(
         _ element: JSON, _ body: (UnsafeBufferPointer<UInt8>, UnsafeBufferPointer<UInt8>) -> R
     ) -> R? {
         if element.kind == .array {

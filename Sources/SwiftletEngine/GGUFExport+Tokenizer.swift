@@ -1,0 +1,21 @@
+package import SwiftletModels
+package import SwiftletTensor
+import SwiftletText
+
+extension GGUFExport {
+    /// Plans a GGUF file that holds the model's tokenizer too, if it has one.
+    ///
+    /// See ``GGUFExport/init(_:tokenizer:format:)`` and ``GGUFTokenizerExport``.
+    package init(
+        _ source: ModelSource, format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        guard case .directory(let directory) = source else {
+            try self.init(source, tokenizer: [], format: format)
+            return
+        }
+        let configuration = try ModelRegistry.architecture(of: source).configuration(of: source)
+        let tokenizer = try GGUFTokenizerExport.metadata(
+            of: directory, vocabularySize: configuration.vocabularySize)
+        try self.init(source, tokenizer: tokenizer, format: format)
+    }
+}
