@@ -34,6 +34,7 @@ let package = Package(
     ],
     targets: [
         .target(name: "CSwiftletKernels"),
+        .target(name: "CSwiftletTales", exclude: ["README.md", "tales.gguf"]),
         module("SwiftletTensor", ["CSwiftletKernels"]),
         module("SwiftletFormats", ["SwiftletTensor"]),
         module("SwiftletText", ["SwiftletFormats"]),
@@ -41,7 +42,10 @@ let package = Package(
         module("SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"]),
         module(
             "SwiftletEngine",
-            ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels"]),
+            [
+                "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
+                "CSwiftletTales",
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [

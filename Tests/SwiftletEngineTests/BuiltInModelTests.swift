@@ -1,0 +1,47 @@
+import Foundation
+import SwiftletFormats
+import SwiftletModels
+import SwiftletTensor
+import SwiftletText
+import Testing
+
+@testable import SwiftletEngine
+
+@Suite("The built-in model")
+struct BuiltInModelTests {
+    @Test("loads, mapped from the executable")
+    func loads() throws {
+        let file = try BuiltInModel.file()
+        #expect(file["general.architecture"]?.string == "llama")
+        let source = ModelSource.gguf(file)
+        let model = try ModelRegistry.architecture(of: source).load(source)
+        #expect(model.configuration.layerCount == 8)
+        #expect(model.weights.filter { $0.tensor.shape.count == 2 }.allSatisfy { $0.tensor.format == .q8_0 })
+    }
+
+    @Test("has its tokenizer, template and sampling settings")
+    func tokenizer() throws {
+        let file = try BuiltInModel.file()
+        let tokenizer = try Tokenizer.load(gguf: file)
+        let ids = tokenizer.encode("Once upon a time there were 23 mice.")
+        #expect(ids.first == tokenizer.bos)
+        #expect(
+            String(decoding: tokenizer.decode(ids, skipSpecial: true), as: UTF8.self)
+                == "Once upon a time there were 23 mice.")
+        #expect(tokenizer.endOfGeneration.contains(3))
+        #expect(tokenizer.chatTemplate?.contains("<|assistant|>") == true)
+        #expect(file["general.sampling.top_k"]?.int == 40)
+    }
+
+    /// Not a check: writes the file anew from the directory that the environment names.
+    @Test(
+        "is made from a model directory",
+        .enabled(if: ProcessInfo.processInfo.environment["SWIFTLET_TALES"] != nil))
+    func regenerate() throws {
+        let directory = try #require(ProcessInfo.processInfo.environment["SWIFTLET_TALES"])
+        let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+            .deletingLastPathComponent()
+        let path = root.appending(path: "Sources/CSwiftletTales/tales.gguf").path
+        try GGUFExport(ModelSource(.directory(directory))) { _ in .q8_0 }.write(to: path)
+    }
+}
