@@ -57,7 +57,8 @@ struct AddedTokenMatcher: Sendable {
             if token.stripsLeft { start = max(Self.spaceStart(before: start, in: text), done) }
             if token.stripsRight { end = Self.spaceEnd(after: end, in: text) }
             if done < start { segments.append(TextSegment(token: nil, range: done..<start)) }
-            segments.append(TextSegment(token: token.id, range: start..<end))
+            // A token inside the white space that the last one has swallowed may have nothing left of it.
+            if start < end { segments.append(TextSegment(token: token.id, range: start..<end)) }
             done = end
         }
         if done < text.count { segments.append(TextSegment(token: nil, range: done..<text.count)) }

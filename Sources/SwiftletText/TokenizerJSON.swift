@@ -57,6 +57,7 @@ struct TokenizerJSON {
         }
         // The library that writes these files counts on from the size of the vocabulary and ignores the ids.
         var nextID = vocabulary.count
+        var byID: [TokenID: AddedToken] = [:]  // of two with the same text, the later one's flags count
         for token in tokens where !token.content.isEmpty {
             var token = token
             if let id = added.id(of: token.content) ?? vocabulary.id(of: token.content) {
@@ -66,21 +67,26 @@ struct TokenizerJSON {
                 nextID += 1
             }
             guard nextID < Vocabulary.limit else { throw malformed("has more tokens than can be numbered") }
-            try add(token, normalizer)
+            if !added.contains(token.id) { added.insert(token.content, id: token.id) }
+            if token.isSpecial { specialTexts.insert(token.content) }
+            byID[token.id] = token
         }
+        find(byID.values.sorted { $0.id < $1.id }, normalizer)
     }
 
-    private mutating func add(_ token: AddedToken, _ normalizer: Normalizer) throws(SwiftletError) {
-        if !added.contains(token.id) { added.insert(token.content, id: token.id) }
-        var text = token.content
-        if token.isNormalized {
-            text = normalizer.normalize(token.content)
+    /// Makes the tokens findable; `tokens` has each id once.
+    private mutating func find(_ tokens: some Sequence<AddedToken>, _ normalizer: Normalizer) {
+        for token in tokens {
+            var token = token
+            token.isSpecial = specialTexts.contains(token.content)
+            guard token.isNormalized else {
+                raw.insert(token, text: token.content)
+                continue
+            }
+            let text = normalizer.normalize(token.content)
             if text != token.content { normalizedTexts[token.id] = text }
             normalized.insert(token, text: text)
-        } else {
-            raw.insert(token, text: text)
         }
-        if token.isSpecial { specialTexts.insert(token.content) }
     }
 
     // MARK: Special tokens
@@ -89,10 +95,11 @@ struct TokenizerJSON {
         _ configuration: TokenizerConfiguration, _ postProcessor: PostProcessor
     ) -> SpecialTokens {
         var special = SpecialTokens()
+        // The text that decoding shows decides, which for normalised tokens is not the one in the file.
         for text in specialTexts {
-            guard let id = id(of: text), normalizedTexts[id] == nil else { continue }
-            special.ids.insert(id)
+            if let id = id(of: text), normalizedTexts[id] == nil { special.ids.insert(id) }
         }
+        for (id, text) in normalizedTexts where specialTexts.contains(text) { special.ids.insert(id) }
         special.bos = configuration.bos.flatMap(id(of:))
         special.eos = configuration.eos.flatMap(id(of:))
         if configuration.bos == nil, let first = postProcessor.outermost.first, special.ids.contains(first) {

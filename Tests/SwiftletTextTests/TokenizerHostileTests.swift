@@ -96,6 +96,20 @@ struct TokenizerHostileTests {
         #expect(odd.decode([0, 3, 1, 2]) == " a")
     }
 
+    @Test("added tokens are numbered on from the vocabulary, and the last flags of a text count")
+    func addedTokens() throws {
+        let tokens = """
+            , "added_tokens": [{"id": 9, "content": "<x>", "special": true}, {"id": 0, "content": "a"}, \
+            {"id": 7, "content": " ", "lstrip": true, "rstrip": true}, \
+            {"id": 5, "content": "<x>", "special": false, "rstrip": true, "normalized": false}]
+            """
+        let tokenizer = try load(model(#"{"a": 0, "b": 1}"#, "[]", tokens))
+        #expect(tokenizer.id(of: "<x>") == 2 && tokenizer.id(of: " ") == 3)
+        #expect(tokenizer.isSpecial(2) && !tokenizer.isSpecial(0))
+        #expect(tokenizer.encode("b<x>  b   b") == [1, 2, 1, 3, 1])
+        #expect(tokenizer.encode("b<x>b", parseSpecial: false) == [1, 1])
+    }
+
     @Test("a directory without a tokenizer is missing one")
     func missing() {
         let error = #expect(throws: SwiftletError.self) {
