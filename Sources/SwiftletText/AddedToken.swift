@@ -43,6 +43,7 @@ struct AddedTokenMatcher: Sendable {
         var segments: [TextSegment] = []
         var done = 0
         var position = 0
+        var swallowed = 0..<0  // the last white space that was skipped, so that none is walked twice
         while position < text.count, !trie.isEmpty {
             guard let match = trie.longestMatch(in: text, at: position) else {
                 position += 1
@@ -54,8 +55,13 @@ struct AddedTokenMatcher: Sendable {
             guard parseSpecial || !token.isSpecial, !token.singleWord || Self.isWord(found, in: text)
             else { continue }
             var (start, end) = (found.lowerBound, found.upperBound)
-            if token.stripsLeft { start = max(Self.spaceStart(before: start, in: text), done) }
-            if token.stripsRight { end = Self.spaceEnd(after: end, in: text) }
+            if token.stripsLeft {
+                start = max(Self.spaceStart(before: start, notBefore: done, in: text), done)
+            }
+            if token.stripsRight {
+                if !swallowed.contains(end) { swallowed = end..<Self.spaceEnd(after: end, in: text) }
+                end = max(end, swallowed.upperBound)
+            }
             if done < start { segments.append(TextSegment(token: nil, range: done..<start)) }
             // A token inside the white space that the last one has swallowed may have nothing left of it.
             if start < end { segments.append(TextSegment(token: token.id, range: start..<end)) }
@@ -83,9 +89,11 @@ struct AddedTokenMatcher: Sendable {
         }
     }
 
-    private static func spaceStart(before end: Int, in text: UnsafeBufferPointer<UInt8>) -> Int {
+    private static func spaceStart(
+        before end: Int, notBefore limit: Int, in text: UnsafeBufferPointer<UInt8>
+    ) -> Int {
         var end = end
-        while end > 0 {
+        while end > limit {
             let start = UTF8Step.start(before: end, in: text)
             guard UTF8Step.character(text, at: start).scalar?.properties.isWhitespace == true else { break }
             end = start

@@ -36,6 +36,7 @@ struct PostProcessor: Sendable {
             for inner in json["processors"]?.elements ?? json.elements {
                 let outer = try PostProcessor(json: inner, source: source, exists: exists)
                 wrap(in: outer)
+                try limitRepeats(source)
             }
         default:
             throw SwiftletError(
@@ -111,7 +112,8 @@ struct PostProcessor: Sendable {
     private func limitRepeats(_ source: String) throws(SwiftletError) {
         guard pieces.count <= 64 else {
             throw SwiftletError(
-                .limit, "\(source): post_processor.single has \(pieces.count) pieces, expected at most 64")
+                .limit,
+                "\(source): post_processor makes \(pieces.count) pieces of a text, expected at most 64")
         }
     }
 

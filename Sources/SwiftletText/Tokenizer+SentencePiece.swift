@@ -13,6 +13,11 @@ struct PieceTable {
 
     /// Numbers the pieces in order; texts must differ.
     init(_ pieces: [Piece], source: String) throws(SwiftletError) {
+        let byteCount = pieces.reduce(0) { $0 + $1.text.count }
+        guard byteCount <= Int32.max else {
+            throw SwiftletError(
+                .limit, "\(source): the tokens have \(byteCount) bytes, expected less than 2 GiB")
+        }
         vocabulary = Vocabulary(capacity: pieces.count)
         for (index, piece) in pieces.enumerated() {
             if let other = vocabulary.id(of: piece.text) {

@@ -87,6 +87,28 @@ struct TokenizerHostileTests {
         expect(.malformed, json: template("3", "{}"))
     }
 
+    @Test("nested templates do not multiply without bound")
+    func nestedTemplates() {
+        let twice = """
+            {"type": "TemplateProcessing", "pair": [], "special_tokens": {}, "single": \
+            [{"Sequence": {"id": "A", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}]}
+            """
+        let list = Array(repeating: twice, count: 60).joined(separator: ", ")
+        expect(
+            .limit, "pieces",
+            json: model("{}", "[]", #", "post_processor": {"type": "Sequence", "processors": [\#(list)]}"#))
+    }
+
+    @Test("white space around tokens is walked once", arguments: ["lstrip", "rstrip"])
+    func spaces(flag: String) throws {
+        let token = #"{"id": 1, "content": " ", "\#(flag)": true, "normalized": false}"#
+        let tokenizer = try load(model(#"{"a": 0}"#, "[]", #", "added_tokens": [\#(token)]"#))
+        let text = [UInt8](repeating: 0x20, count: 100_000)
+        let start = ContinuousClock.now
+        #expect(tokenizer.encode(text).first == 1)
+        #expect(ContinuousClock.now - start < .seconds(20))
+    }
+
     @Test("works without an unknown token and with an empty one")
     func small() throws {
         let empty = try load(model("{}"))
