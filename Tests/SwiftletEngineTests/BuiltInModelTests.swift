@@ -33,6 +33,23 @@ struct BuiltInModelTests {
         #expect(file["general.sampling.top_k"]?.int == 40)
     }
 
+    @Test("continues a text as it does before it is converted")
+    func continues() throws {
+        let model = try Model.load(nil)
+        let session = try Session(model)
+        let tokenizer = try #require(model.tokenizer)
+        let prompt = tokenizer.encode("Once upon a time")
+        var next = try #require(try session.feed(prompt))
+        var ids: [TokenID] = []
+        for _ in 0..<8 {
+            let likeliest = TokenID(next.indices.max { next[$0] < next[$1] } ?? 0)
+            ids.append(likeliest)
+            next = try #require(try session.feed([likeliest]))
+        }
+        let text = String(decoding: tokenizer.decode(ids), as: UTF8.self)
+        #expect(" there was a great deal of a little".hasPrefix(text))
+    }
+
     /// Not a check: writes the file anew from the directory that the environment names.
     @Test(
         "is made from a model directory",
