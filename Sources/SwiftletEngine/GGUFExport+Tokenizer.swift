@@ -13,9 +13,10 @@ extension GGUFExport {
             try self.init(source, tokenizer: [], format: format)
             return
         }
-        let configuration = try ModelRegistry.architecture(of: source).configuration(of: source)
+        // Loading checks that the vocabulary is as large as the configuration says.
+        let model = try ModelRegistry.architecture(of: source).load(source)
         let tokenizer = try GGUFTokenizerExport.metadata(
-            of: directory, vocabularySize: configuration.vocabularySize)
+            of: directory, vocabularySize: model.configuration.vocabularySize)
         try self.init(source, tokenizer: tokenizer, format: format)
     }
 }

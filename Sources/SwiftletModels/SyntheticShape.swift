@@ -100,7 +100,8 @@ package struct SyntheticShape: Hashable, Sendable {
             let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             let key = String(sides.first ?? "")
             guard sides.count == 2, keys.contains(key) else { throw wrong(text, "'\(part)' is not known") }
-            let limits = key == "tied" ? 0...1 : 1...(1 << 28)
+            // Tokenizers end at 2^22 tokens.
+            let limits = key == "tied" ? 0...1 : 1...(key == "vocab" ? 1 << 22 : 1 << 28)
             guard let number = Int(sides[1]), limits.contains(number) else {
                 throw wrong(
                     text, "'\(part)' is not a number from \(limits.lowerBound) to \(limits.upperBound)")

@@ -105,6 +105,7 @@ struct SyntheticModelTests {
             "hidden=x,layers=1,heads=1", "hidden=64,layers=2,heads=4,depth=3", "135m,", "135m,tied=2",
             "hidden=99999999999999999999,layers=1,heads=1", "hidden=64,layers=1,heads=4,kv-heads=3",
             "hidden=4,layers=1,heads=64", "hidden=64,layers=1,heads=4,vocab=100",
+            "hidden=64,layers=1,heads=4,vocab=99999999",
             "hidden=64,layers=99999,heads=4", "hidden=15,layers=1,heads=5",
         ])
     func wrong(text: String) throws {
