@@ -78,12 +78,6 @@ struct KVHead {
         dropRows(from: kept.count)
     }
 
-    /// Drops every row whose position is `position` or later.
-    mutating func truncate(from position: Int32) throws(SwiftletError) {
-        if let last = positions.last, last < position, positions.allSatisfy({ $0 < position }) { return }
-        try keep(positions.indices.filter { positions[$0] < position })
-    }
-
     /// Lends the rows to a kernel.
     func withRows<Result>(_ body: (sl_kv_rows) -> Result) -> Result {
         keys.withUnsafeBufferPointer { keys in
@@ -119,7 +113,8 @@ struct KVHead {
 
     private mutating func dropRows(from row: Int) {
         positions.removeSubrange(row...)
-        if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = Array(positions) }
+        // `Array(positions)` would share the old buffer; `map` allocates one of the new size.
+        if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = positions.map { $0 } }
         let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
         pages.removeSubrange(pageCount...)
         keys.removeSubrange(pageCount...)

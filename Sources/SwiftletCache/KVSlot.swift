@@ -66,9 +66,14 @@ package struct KVSlot {
         for head in heads.indices { try heads[head].keep(selection.rows(ofHead: head)) }
     }
 
+    /// The rows of every head whose position is before `position`.
+    package func rows(before position: Int) -> KVSelection {
+        .perHead(heads.map { head in head.positions.indices.filter { head.positions[$0] < position } })
+    }
+
     /// Drops every row at `position` or later, as a rejected speculation asks.
     package mutating func truncate(from position: Int) throws(SwiftletError) {
-        for head in heads.indices { try heads[head].truncate(from: Int32(position)) }
+        try keep(rows(before: position))
     }
 
     /// Lends the rows of one KV head to a kernel.
