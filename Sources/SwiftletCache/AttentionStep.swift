@@ -72,7 +72,7 @@ struct AttentionStep {
             data: queries.data + (tokens.lowerBound * shape.headCount + head * shape.group) * shape.keySize,
             token_stride: shape.headCount * shape.keySize, token_count: tokens.count, group: shape.group,
             positions: queries.positions.baseAddress.unsafelyUnwrapped + tokens.lowerBound, scale: scale,
-            window: Int32(shape.window ?? 0))
+            window: shape.kernelWindow)
     }
 
     /// One query head for all tokens.
@@ -80,6 +80,6 @@ struct AttentionStep {
         sl_queries(
             data: queries.data + queryHead * shape.keySize, token_stride: shape.headCount * shape.keySize,
             token_count: tokens, group: 1, positions: queries.positions.baseAddress.unsafelyUnwrapped,
-            scale: scale, window: Int32(shape.window ?? 0))
+            scale: scale, window: shape.kernelWindow)
     }
 }

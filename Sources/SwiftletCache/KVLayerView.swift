@@ -107,7 +107,7 @@ public struct KVLayerView {
                     let queries = sl_queries(
                         data: data + head * group * shape.keySize,
                         token_stride: shape.headCount * shape.keySize, token_count: positions.count,
-                        group: group, positions: first, scale: scale, window: Int32(shape.window ?? 0))
+                        group: group, positions: first, scale: scale, window: shape.kernelWindow)
                     kernels.attend(
                         kv, queries, into: &output, stride: group * shape.valueSize, logSumExp: &normalizers,
                         stride: group, scratch: &scratch)

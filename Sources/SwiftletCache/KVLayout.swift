@@ -27,6 +27,10 @@ public struct KVLayerShape: Hashable, Sendable {
 
     /// Query heads per KV head.
     public var group: Int { headCount / kvHeadCount }
+
+    /// The window as the kernels take it: 0 sees everything, and no two positions are further apart than the
+    /// largest number.
+    var kernelWindow: Int32 { Int32(clamping: window ?? 0) }
 }
 
 /// Which cache slot each layer uses: the layer → slot table.
