@@ -61,7 +61,8 @@ struct AttentionStep {
             }
             for token in 0..<tokens {
                 record.addRollingRow(
-                    Array(weights[token * rowCount..<(token + 1) * rowCount]), head: queryHead)
+                    Array(weights[token * rowCount..<(token + 1) * rowCount]), head: queryHead,
+                    position: queries.positions[token])
             }
         }
     }

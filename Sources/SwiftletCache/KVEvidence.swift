@@ -42,6 +42,7 @@ package struct KVEvidenceRecord {
     package private(set) var columnSums: [[Float]]
     /// Attention of the newest decode steps over the rows, 0 before a row existed: `[heads][steps][rows]`.
     package private(set) var rollingRows: [[[Float]]]
+    private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
     /// Moments of the unrotated queries per head.
     package private(set) var queryMoments: [QueryMoments]
 
@@ -50,6 +51,7 @@ package struct KVEvidenceRecord {
         self.shape = shape
         columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
         rollingRows = Array(repeating: [], count: needs.rollingRows > 0 ? shape.headCount : 0)
+        rollingPositions = Array(repeating: [], count: rollingRows.count)
         queryMoments = Array(
             repeating: QueryMoments(size: shape.keySize), count: needs.queryMoments ? shape.headCount : 0)
     }
@@ -60,7 +62,8 @@ package struct KVEvidenceRecord {
             windowQueries.count + columnSums.reduce(0) { $0 + $1.count }
             + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
             + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
-        return floats * MemoryLayout<Float>.stride + windowPositions.count * MemoryLayout<Int32>.stride
+        let positions = windowPositions.count + rollingPositions.reduce(0) { $0 + $1.count }
+        return floats * MemoryLayout<Float>.stride + positions * MemoryLayout<Int32>.stride
     }
 
     /// Adds queries before rotation, `[tokens, heads, keySize]`.
@@ -97,11 +100,15 @@ package struct KVEvidenceRecord {
         columnSums[head].withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
     }
 
-    /// Adds the attention row of a decode step for one head; older rows grow with zeros.
-    package mutating func addRollingRow(_ row: [Float], head: Int) {
+    /// Adds the attention row of the decode step at `position` for one head; older rows grow with zeros.
+    package mutating func addRollingRow(_ row: [Float], head: Int, position: Int32) {
         for index in rollingRows[head].indices { rollingRows[head][index].padWithZeros(to: row.count) }
         rollingRows[head].append(row)
-        if rollingRows[head].count > needs.rollingRows { rollingRows[head].removeFirst() }
+        rollingPositions[head].append(position)
+        if rollingRows[head].count > needs.rollingRows {
+            rollingRows[head].removeFirst()
+            rollingPositions[head].removeFirst()
+        }
     }
 
     /// Follows the cache when rows are dropped.
@@ -113,6 +120,21 @@ package struct KVEvidenceRecord {
             for index in rollingRows[head].indices {
                 rollingRows[head][index].keep(selection.rows(ofHead: head / shape.group))
             }
+        }
+    }
+
+    /// Forgets the queries from `position` on, whose rows are not among `kept`.
+    ///
+    /// What they added to the column sums of kept rows and to query moments cannot be taken back.
+    package mutating func truncate(from position: Int, keeping kept: KVSelection) {
+        keep(kept)
+        let queryCount = windowPositions.firstIndex { $0 >= position } ?? windowPositions.count
+        windowPositions.removeSubrange(queryCount...)
+        windowQueries.removeSubrange((queryCount * shape.headCount * shape.keySize)...)
+        for head in rollingRows.indices {
+            let steps = rollingPositions[head].firstIndex { $0 >= position } ?? rollingPositions[head].count
+            rollingRows[head].removeSubrange(steps...)
+            rollingPositions[head].removeSubrange(steps...)
         }
     }
 }

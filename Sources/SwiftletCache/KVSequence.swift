@@ -125,10 +125,16 @@ public final class KVSequence {
 
     /// Takes back the tokens from `position` on, as after a rejected speculation.
     ///
-    /// Rows that a policy dropped meanwhile do not come back.
+    /// Evidence goes with its rows and queries, but what the tokens added to the column sums of older rows and
+    /// to query moments stays, and rows that a policy dropped meanwhile do not come back. Where that matters,
+    /// try the tokens on a fork.
     package func truncate(to position: Int) throws(SwiftletError) {
         precondition(position <= length, "cannot truncate \(length) tokens to \(position)")
-        for index in slots.indices { try slots[index]?.truncate(from: position) }
+        for layer in slots.indices {
+            guard let kept = slots[layer]?.rows(before: position) else { continue }
+            try slots[layer]?.keep(kept)
+            records[layer].truncate(from: position, keeping: kept)
+        }
         length = position
     }
 
@@ -170,7 +176,9 @@ public final class KVSequence {
 
     /// Records queries before rotation, if the policy wants their moments.
     package func record(unrotated queries: UnsafePointer<Float>, tokens: Int, layer: Int) {
-        if needs.queryMoments { records[layer].record(unrotated: queries, tokens: tokens) }
+        if needs.queryMoments, layout.ownsSlot(layer) {
+            records[layer].record(unrotated: queries, tokens: tokens)
+        }
     }
 
     /// Attends to the rows of a layer's slot and records the evidence that the policy asked for.
