@@ -39,7 +39,8 @@ package final class Runner {
     ///
     /// - Parameters:
     ///   - chunk: tokens that go through a layer at a time, at least 1. Results do not depend on it.
-    ///   - phase: what the sequence is doing.
+    ///   - phase: what the sequence is doing. Tokens to ``KVPhase/verify`` go chunk by chunk under every policy and
+    ///     drop no rows until the next call, so that ``KVSequence/truncate(to:)`` can take them back.
     ///   - wanted: rows whose logits go to `emit`.
     ///   - progress: called with the tokens done; return false to stop. What is done stays in the cache.
     /// - Returns: the number of tokens that were processed.
@@ -49,16 +50,22 @@ package final class Runner {
         progress: (Int) -> Bool = { _ in true }, emit: Emit = { _, _ in }
     ) throws(SwiftletError) -> Int {
         precondition(chunk > 0, "chunks of \(chunk) tokens")
-        let done =
-            sequence.prefillOrder == .chunked
-            ? try prefillChunked(
-                tokens, sequence, chunk: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
-            : try prefillLayerMajor(
+        guard !tokens.isEmpty else { return 0 }
+        if sequence.prefillOrder == .layerMajor, phase != .verify {
+            return try prefillLayerMajor(
                 tokens, sequence, tile: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
-        if sequence.prefillOrder == .chunked {
-            for layer in sequence.layout.layers.indices { try sequence.compress(layer: layer, phase: phase) }
         }
+        // Proposed tokens may be taken back, so they must not push out older rows: what was accepted in earlier
+        // rounds is compressed before the proposal, and the proposal itself in the next round.
+        if phase == .verify { try compress(sequence, phase: phase) }
+        let done = try prefillChunked(
+            tokens, sequence, chunk: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
+        if phase != .verify { try compress(sequence, phase: phase) }
         return done
+    }
+
+    private func compress(_ sequence: KVSequence, phase: KVPhase) throws(SwiftletError) {
+        for layer in sequence.layout.layers.indices { try sequence.compress(layer: layer, phase: phase) }
     }
 
     /// Processes one token of each of several sequences and emits one row of logits each, in order.
@@ -82,9 +89,7 @@ package final class Runner {
         }
         for entry in batch {
             entry.sequence.advance(by: 1)
-            for layer in entry.sequence.layout.layers.indices {
-                try entry.sequence.compress(layer: layer, phase: .decode)
-            }
+            try compress(entry.sequence, phase: .decode)
         }
         emitLogits(of: x) { emit($0, $1) }
     }

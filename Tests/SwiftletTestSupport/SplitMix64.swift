@@ -1,7 +1,7 @@
 /// A small seeded generator, so that a failing test names its seed.
 ///
 /// Source: Steele, Lea and Flood, 2014, "Fast splittable pseudorandom number generators".
-public struct SplitMix64: RandomNumberGenerator {
+public struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     /// Starts the sequence of one seed.

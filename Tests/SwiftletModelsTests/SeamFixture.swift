@@ -1,0 +1,125 @@
+import SwiftletFormats
+import SwiftletTensor
+import SwiftletTestSupport
+import Testing
+
+@testable import SwiftletCache
+@testable import SwiftletModels
+
+/// Keeps the first rows and the newest ones, the same for every head.
+struct SinksAndNewest: KVPolicy {
+    static let identifier = "sinks-and-newest"
+    var sinks = 2
+    var needs = KVEvidence()
+
+    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
+        let rows = layer.positions(ofHead: 0).count
+        guard rows > budget else { return .allHeads(Array(0..<rows)) }
+        return .allHeads(Array(0..<sinks) + Array(rows - (budget - sinks)..<rows))
+    }
+}
+
+/// Keeps random rows, others for every head and layer, and always the newest.
+struct Scatter: KVPolicy {
+    static let identifier = "scatter"
+    var needs = KVEvidence()
+    private var random: SplitMix64
+
+    init(seed: UInt64, needs: KVEvidence = KVEvidence()) {
+        random = SplitMix64(seed: seed)
+        self.needs = needs
+    }
+
+    mutating func select(from layer: KVLayerView, budget: Int) -> KVSelection {
+        .perHead(
+            (0..<layer.shape.kvHeadCount).map { head in
+                let rows = layer.positions(ofHead: head).indices
+                guard rows.count > budget else { return Array(rows) }
+                return (rows.dropLast().shuffled(using: &random).prefix(budget - 1) + [rows.count - 1])
+                    .sorted()
+            })
+    }
+}
+
+/// Drops every third row of the residual stream after each layer, in layer-major order.
+struct Thinning: KVPolicy {
+    static let identifier = "thinning"
+    var drops = true
+    var needs: KVEvidence { KVEvidence() }
+    var prefillOrder: KVPrefillOrder { .layerMajor }
+
+    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
+        FullPolicy().select(from: layer, budget: budget)
+    }
+
+    func hiddenRows(after layer: KVLayerView, positions: [Int32]) -> [Int]? {
+        drops ? Self.survivors(of: positions.count) : nil
+    }
+
+    static func survivors(of count: Int) -> [Int] { (0..<count).filter { $0 % 3 != 1 || $0 == count - 1 } }
+}
+
+/// Asks for every kind of evidence and keeps every row.
+struct Recording: KVPolicy {
+    static let identifier = "recording"
+    let needs = KVEvidence(windowQueries: 5, columnSums: true, queryMoments: true, rollingRows: 4)
+
+    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
+        FullPolicy().select(from: layer, budget: budget)
+    }
+}
+
+/// Checkpoints that differ in what a cache sees: heads, groups, windows, norms, biases, rotation, file format.
+enum SeamModels {
+    static let paths = [
+        "llama-mha", "llama-gqa", "llama3-rope", "mistral-sliding", "qwen2-sliding", "qwen3-bias",
+        "gguf/llama-q8_0.gguf",
+    ]
+
+    /// A prompt that any of the models can read.
+    static func prompt(_ count: Int, seed: UInt64 = 1) -> [Int32] {
+        var random = SplitMix64(seed: seed)
+        return (0..<count).map { _ in Int32.random(in: 0..<101, using: &random) }
+    }
+}
+
+extension Bench {
+    init(_ path: String, isa: String = "", threads: Int = 1) throws {
+        self.init(
+            try ModelFixture.model(path), kernels: try Kernels.selected(named: isa), threads: threads)
+    }
+
+    /// Budgets of one size for all layers.
+    func budgets(_ rows: Int) -> [Int] { Array(repeating: rows, count: model.configuration.layerCount) }
+
+    /// Logits after one more token of every sequence.
+    func decode(_ batch: [(sequence: KVSequence, token: Int32)]) throws -> [[Float]] {
+        var rows = [[Float]](repeating: [], count: batch.count)
+        try runner.decode(batch) { rows[$0] = Array($1) }
+        return rows
+    }
+
+    /// Logits of all positions when every token is decoded by itself.
+    func decodeEach(_ ids: [Int32], _ sequence: KVSequence) throws -> [[Float]] {
+        try ids.flatMap { try decode([(sequence, $0)]) }
+    }
+}
+
+/// Everything that a sequence holds: positions, keys and values of every layer and head.
+func contents(_ sequence: KVSequence) -> [[[CachedRow]]] {
+    sequence.layout.layers.indices.map { layer in
+        let slot = sequence.slot(of: layer)
+        return (0..<slot.shape.kvHeadCount).map { head in
+            slot.positions(ofHead: head).enumerated().map { row, position in
+                let (key, value) = slot.row(row, ofHead: head)
+                return CachedRow(position: position, key: key, value: value)
+            }
+        }
+    }
+}
+
+struct CachedRow: Equatable {
+    let position: Int32
+    let key: [Float]
+    let value: [Float]
+}
