@@ -1,4 +1,3 @@
-import Foundation
 import SwiftletTensor
 import SwiftletTestSupport
 
@@ -98,39 +97,29 @@ struct Tokens {
     }
 }
 
-/// `softmax(scale·q·k)·v` over the visible rows, in double precision and in the order of the formula.
+/// Attention of every query over the rows of its KV head, by the formula in double precision.
 struct DenseAttention {
     var weights: [[[Double]]] = []  // [tokens][heads][rows of the head's KV head]
     var output: [Double] = []  // [tokens, heads, valueSize]
 
     init(_ tokens: Tokens, over slot: PlainSlot, scale: Float) {
         let shape = tokens.shape
+        let heads = slot.heads.map { rows in
+            Reference.Rows(
+                keys: rows.map(\.key), values: rows.map(\.value), positions: rows.map { Int($0.position) })
+        }
         for (token, position) in tokens.positions.enumerated() {
-            weights.append([])
-            for head in 0..<shape.headCount {
-                let rows = slot.heads[head / shape.group]
-                let row = Self.softmax(
-                    rows.map { row in
-                        let distance = Int(position) - Int(row.position)
-                        guard distance >= 0, distance < shape.window ?? .max else { return -.infinity }
-                        return Double(scale)
-                            * zip(tokens.query(token, head: head), row.key).reduce(0) {
-                                $0 + Double($1.0) * Double($1.1)
-                            }
-                    })
-                weights[token].append(row)
-                for column in 0..<shape.valueSize {
-                    output.append(zip(row, rows).reduce(0) { $0 + $1.0 * Double($1.1.value[column]) })
-                }
+            let attended = (0..<shape.headCount).map { head in
+                Reference.attend(
+                    Array(tokens.query(token, head: head)), at: Int(position), to: heads[head / shape.group],
+                    scale: scale, window: shape.window ?? 0)
+            }
+            weights.append(attended.map(\.weights))
+            // Without rows the reference does not know how long a value is.
+            output += attended.flatMap {
+                $0.output.isEmpty ? Array(repeating: 0, count: shape.valueSize) : $0.output
             }
         }
-    }
-
-    private static func softmax(_ scores: [Double]) -> [Double] {
-        guard let most = scores.max(), most > -.infinity else { return scores.map { _ in 0 } }
-        let powers = scores.map { exp($0 - most) }
-        let sum = powers.reduce(0, +)
-        return powers.map { $0 / sum }
     }
 }
 
