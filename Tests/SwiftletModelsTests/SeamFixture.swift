@@ -123,3 +123,15 @@ struct CachedRow: Equatable {
     let key: [Float]
     let value: [Float]
 }
+
+/// Copies the rows of one layer, which have the same positions in all heads.
+func copyRows(of source: KVSequence, to target: KVSequence, layer: Int) throws {
+    let slot = source.slot(of: layer)
+    for row in 0..<slot.rowCount(ofHead: 0) {
+        let heads = (0..<slot.shape.kvHeadCount).map { slot.row(row, ofHead: $0) }
+        try [slot.positions(ofHead: 0)[row]].withUnsafeBufferPointer {
+            try target.append(
+                layer: layer, keys: heads.flatMap(\.key), values: heads.flatMap(\.value), positions: $0)
+        }
+    }
+}

