@@ -27,7 +27,14 @@ extension ConfigurationReader {
                 .malformed,
                 "\(source): \(layerCount) layers of \(headCount) attention heads; expected positive numbers")
         }
-        let headSize = try int("head_dim") ?? defaults.headSize ?? hiddenSize / headCount
+        let givenHeadSize = try int("head_dim") ?? defaults.headSize
+        guard givenHeadSize != nil || hiddenSize % headCount == 0 else {
+            throw SwiftletError(
+                .malformed,
+                "\(source): the hidden size \(hiddenSize) is no multiple of \(headCount) heads; expected one, or "
+                    + "'head_dim'")
+        }
+        let headSize = givenHeadSize ?? hiddenSize / headCount
         let contextLength = try int("max_position_embeddings") ?? defaults.contextLength
         guard (1...1 << 14).contains(headSize), contextLength > 0 else {
             throw SwiftletError(

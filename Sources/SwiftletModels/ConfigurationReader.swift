@@ -59,7 +59,16 @@ struct ConfigurationReader {
     }
 
     private func wrong(_ key: String, _ value: JSON, _ expected: String) -> SwiftletError {
-        SwiftletError(.malformed, "\(source): '\(key)' is \(value.kind.rawValue), expected \(expected)")
+        SwiftletError(.malformed, "\(source): '\(key)' is \(Self.describe(value)), expected \(expected)")
+    }
+
+    /// A number or truth value as itself, a string in quotes and shortened, anything else by its kind.
+    private static func describe(_ value: JSON) -> String {
+        if let int = value.int { return "\(int)" }
+        if let double = value.double { return "\(double)" }
+        if let bool = value.bool { return "\(bool)" }
+        if let string = value.string { return "the string '\(string.prefix(40))'" }
+        return "of type \(value.kind.rawValue)"
     }
 }
 

@@ -74,9 +74,19 @@ public struct DecoderConfiguration: Hashable, Sendable {
                 .malformed,
                 "\(source): \(rope.pairs * 2) rotated dimensions do not fit a head of \(headSize)")
         }
-        guard windows.count == layerCount, windows.allSatisfy({ $0 ?? 1 > 0 }) else {
+        guard rope.frequencies.allSatisfy(\.isFinite), rope.attentionFactor.isFinite else {
             throw SwiftletError(
-                .malformed, "\(source): sliding windows \(windows) do not fit \(layerCount) layers")
+                .malformed,
+                "\(source): the RoPE settings lead to frequencies \(rope.frequencies.prefix(4)) that are no "
+                    + "finite numbers; compare them with the model's original file")
+        }
+        guard windows.count == layerCount else {
+            throw SwiftletError(
+                .malformed, "\(source): lists \(windows.count) layer types for \(layerCount) layers")
+        }
+        for case let window? in windows where window < 1 {
+            throw SwiftletError(
+                .malformed, "\(source): the sliding window is \(window); expected a positive number")
         }
         guard normEpsilon.isFinite, normEpsilon >= 0 else {
             throw SwiftletError(.malformed, "\(source): the norm's epsilon is \(normEpsilon)")

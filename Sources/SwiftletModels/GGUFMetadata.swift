@@ -73,11 +73,11 @@ struct GGUFMetadata {
     ) throws(SwiftletError) -> Rope {
         let rotated = try optionalInt("rope.dimension_count") ?? headSize
         let base = try optionalDouble("rope.freq_base") ?? 10_000
-        guard rotated >= 0, rotated <= headSize, rotated % 2 == 0, base > 1 else {
+        guard (0...min(max(headSize, 0), 1 << 14)).contains(rotated), rotated % 2 == 0, base > 1 else {
             throw SwiftletError(
                 .malformed,
                 "\(file.path): RoPE over \(rotated) of \(headSize) dimensions with base \(base); expected an "
-                    + "even number of dimensions and a base above 1")
+                    + "even number of dimensions, at most \(1 << 14), and a base above 1")
         }
         return Rope(
             base: base, rotatedSize: rotated,
@@ -123,6 +123,17 @@ struct GGUFMetadata {
     }
 
     private func wrong(_ key: String, _ expected: String) -> SwiftletError {
-        SwiftletError(.malformed, "\(file.path): '\(architecture).\(key)' is not \(expected)")
+        let name = "\(architecture).\(key)"
+        return SwiftletError(
+            .malformed, "\(file.path): '\(name)' is \(describe(file[name])), expected \(expected)")
+    }
+
+    /// A number as itself, a string in quotes and shortened, anything else by its type.
+    private func describe(_ value: GGUFValue?) -> String {
+        guard let value else { return "missing" }
+        if let int = value.int { return "\(int)" }
+        if let double = value.double { return "\(double)" }
+        if let string = value.string { return "the string '\(string.prefix(40))'" }
+        return "of type \(value.type)"
     }
 }

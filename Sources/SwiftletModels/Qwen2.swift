@@ -27,16 +27,14 @@ package enum Qwen2: Architecture {
 
 extension ConfigurationReader {
     /// Sliding windows of Qwen models: by `layer_types`, or from layer `max_window_layers` on; none unless
-    /// `use_sliding_window` is set.
+    /// `use_sliding_window` is set, but types that are not attention are never ignored.
     func qwenWindows(layerCount: Int) throws(SwiftletError) -> [Int?] {
-        let none = [Int?](repeating: nil, count: min(max(layerCount, 0), 1 << 14))
         let isUsed = try bool("use_sliding_window") ?? false
-        guard isUsed, let window = json["sliding_window"] == nil ? 4_096 : try int("sliding_window") else {
-            return none
-        }
+        let given = json["sliding_window"] == nil ? 4_096 : try int("sliding_window")
+        let window = isUsed ? given : nil
         guard let types = try strings("layer_types") else {
             let first = try int("max_window_layers") ?? 28
-            return none.indices.map { $0 >= first ? window : nil }
+            return (0..<layerCount).map { $0 >= first ? window : nil }
         }
         var windows: [Int?] = []
         for type in types {
