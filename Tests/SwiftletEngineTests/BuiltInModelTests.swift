@@ -16,7 +16,7 @@ struct BuiltInModelTests {
         let source = ModelSource.gguf(file)
         let model = try ModelRegistry.architecture(of: source).load(source)
         #expect(model.configuration.layerCount == 8)
-        #expect(model.weights.filter { $0.tensor.shape.count == 2 }.allSatisfy { $0.tensor.format == .q8_0 })
+        #expect(model.weights.filter { $0.tensor.shape.count == 2 }.allSatisfy { $0.tensor.format == .f16 })
     }
 
     @Test("has its tokenizer, template and sampling settings")
@@ -41,13 +41,13 @@ struct BuiltInModelTests {
         let prompt = tokenizer.encode("Once upon a time")
         var next = try #require(try session.feed(prompt))
         var ids: [TokenID] = []
-        for _ in 0..<8 {
+        for _ in 0..<17 {
             let likeliest = TokenID(next.indices.max { next[$0] < next[$1] } ?? 0)
             ids.append(likeliest)
             next = try #require(try session.feed([likeliest]))
         }
         let text = String(decoding: tokenizer.decode(ids), as: UTF8.self)
-        #expect(" there was a great deal of a little".hasPrefix(text))
+        #expect(text == " there was a great deal of a little girl, and the girl was so long")
     }
 
     /// Not a check: writes the file anew from the directory that the environment names.
@@ -59,6 +59,6 @@ struct BuiltInModelTests {
         let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
         let path = root.appending(path: "Sources/CSwiftletTales/tales.gguf").path
-        try GGUFExport(ModelSource(.directory(directory))) { _ in .q8_0 }.write(to: path)
+        try GGUFExport(ModelSource(.directory(directory))) { _ in .f16 }.write(to: path)
     }
 }
