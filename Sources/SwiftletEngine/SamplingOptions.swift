@@ -39,24 +39,31 @@ public struct SamplingOptions: Hashable, Sendable {
     ///
     /// - Throws: `.invalidArgument` naming the flag, the value and the range.
     public func validate() throws(SwiftletError) {
-        try Self.check("--temp", temperature, in: 0...Double(Float.greatestFiniteMagnitude))
-        try Self.check("--top-k", Double(topK), in: 0...Double(Int32.max))
-        try Self.check("--top-p", topP, in: 0...1)
-        try Self.check("--min-p", minP, in: 0...1)
-        try Self.check("--typical", typicalP, in: 0...1)
-        try Self.check("--repeat-penalty", repeatPenalty, in: Double.leastNormalMagnitude...1e6)
-        try Self.check("--presence-penalty", presencePenalty, in: -1e6...1e6)
-        try Self.check("--frequency-penalty", frequencyPenalty, in: -1e6...1e6)
-        try Self.check("--repeat-last-n", Double(repeatLastN), in: -1...Double(Int32.max))
+        if let (flag, problem) = firstProblem {
+            throw SwiftletError(.invalidArgument, "\(flag) \(problem)")
+        }
     }
 
-    private static func check(
-        _ flag: String, _ value: Double, in range: ClosedRange<Double>
-    ) throws(SwiftletError) {
-        guard range.contains(value) else {
-            throw SwiftletError(
-                .invalidArgument,
-                "\(flag) is \(value); expected a number from \(range.lowerBound) to \(range.upperBound)")
+    /// The flag of the first setting out of range, and what is wrong with it.
+    var firstProblem: (flag: String, problem: String)? {
+        let integers = [("--top-k", topK, 0), ("--repeat-last-n", repeatLastN, -1)]
+        for (flag, value, least) in integers where !(least...Int(Int32.max)).contains(value) {
+            return (flag, "is \(value); expected an integer from \(least) to \(Int32.max)")
         }
+        let numbers = [
+            ("--top-p", topP, 0.0...1), ("--min-p", minP, 0...1), ("--typical", typicalP, 0...1),
+            ("--temp", temperature, 0...1e9), ("--presence-penalty", presencePenalty, -1e6...1e6),
+            ("--frequency-penalty", frequencyPenalty, -1e6...1e6),
+        ]
+        for (flag, value, range) in numbers where !range.contains(value) {
+            return (
+                flag,
+                "is \(value); expected a number from \(Int(range.lowerBound)) to \(Int(range.upperBound))"
+            )
+        }
+        guard repeatPenalty > 0, repeatPenalty <= 1e6 else {
+            return ("--repeat-penalty", "is \(repeatPenalty); expected a number above 0, at most 1000000")
+        }
+        return nil
     }
 }
