@@ -55,7 +55,7 @@ public struct ModelReport {
             tensors = file.tensors.map { tensor in
                 StoredTensor(
                     name: tensor.name, shape: tensor.shape, format: tensor.formatName,
-                    bytes: tensor.format?.byteCount(of: tensor.shape.reduce(1, *)) ?? 0)
+                    bytes: tensor.format?.byteCount(of: Self.count(tensor.shape)) ?? 0)
             }
         case .directory(let directory):
             fileFormat = "safetensors"
@@ -94,7 +94,22 @@ public struct ModelReport {
     public var weightBytes: Int { tensors.reduce(0) { $0 + $1.bytes } }
 
     /// Numbers in all tensors.
-    public var parameterCount: Int { tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } }
+    ///
+    /// Shapes of formats that Swiftlet does not know are not checked, so the sum stops at `Int.max`.
+    public var parameterCount: Int {
+        tensors.reduce(0) { sum, tensor in
+            let (total, overflow) = sum.addingReportingOverflow(Self.count(tensor.shape))
+            return overflow ? .max : total
+        }
+    }
+
+    private static func count(_ shape: [Int]) -> Int {
+        if shape.contains(0) { return 0 }
+        return shape.reduce(1) { product, size in
+            let (total, overflow) = product.multipliedReportingOverflow(by: size)
+            return overflow ? .max : total
+        }
+    }
 
     /// Bytes by role, largest first.
     public var parts: [Part] {
