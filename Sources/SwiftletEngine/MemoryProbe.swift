@@ -28,49 +28,105 @@ public enum MemoryProbe {
 
     /// Bytes that can still be used without swapping, or `nil` where the system does not say.
     ///
-    /// The least of the machine's available memory and what the control group and resource limits leave.
+    /// The least of the machine's available memory and what the control groups and the limit of the address
+    /// space leave. What only caches files counts as available.
     public static var availableBytes: Int? {
-        [machineBytes, controlGroupBytes, addressSpaceBytes].compactMap { $0 }.min()
+        availableBytes(reading: read, addressSpaceLimit: addressSpaceLimit, pageSize: Int(getpagesize()))
+    }
+
+    /// As ``availableBytes``, for any system.
+    ///
+    /// - Parameters:
+    ///   - reading: the text of a file of the system, or `nil` if there is none.
+    ///   - addressSpaceLimit: bytes that the process may map, or `nil` without limit.
+    ///   - pageSize: the unit of `/proc/self/statm`.
+    static func availableBytes(
+        reading: (String) -> String?, addressSpaceLimit: UInt64?, pageSize: Int
+    ) -> Int? {
+        var found = controlGroupBytes(reading)
+        if let machine = reading("/proc/meminfo").flatMap({ field("MemAvailable:", of: $0) }) {
+            found.append(clamped(machine, times: 1_024))
+        }
+        if let limit = addressSpaceLimit {
+            let mapped = reading("/proc/self/statm").flatMap { firstNumber($0) } ?? 0
+            found.append(max(Int(clamping: limit) - clamped(mapped, times: pageSize), 0))
+        }
+        return found.min()
     }
 
     /// Refuses what cannot fit.
     ///
     /// - Throws: `.limit` naming both numbers.
-    static func check(need bytes: Int, purpose: String) throws(SwiftletError) {
-        guard let available = availableBytes, bytes > available else { return }
+    static func check(need bytes: Int, available: Int?, purpose: String) throws(SwiftletError) {
+        guard let available, bytes > available else { return }
         throw SwiftletError(
             .limit,
             "there is not enough memory for \(purpose): it needs \(bytes >> 20) MiB, \(available >> 20) MiB are "
                 + "free; use a shorter context (-c) or prompt, or a smaller model")
     }
 
-    private static var machineBytes: Int? {
-        guard let text = read("/proc/meminfo") else { return nil }
-        for line in text.split(separator: "\n") where line.hasPrefix("MemAvailable:") {
-            return line.split(separator: " ").dropFirst().first.flatMap { Int($0) }.map { $0 * 1_024 }
+    /// What each control group around this process leaves, version 2 and 1.
+    private static func controlGroupBytes(_ reading: (String) -> String?) -> [Int] {
+        var found: [Int] = []
+        for line in (reading("/proc/self/cgroup") ?? "0::/").split(separator: "\n") {
+            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
+            guard parts.count == 3 else { continue }
+            let isUnified = parts[1].isEmpty
+            guard isUnified || parts[1].split(separator: ",").contains("memory") else { continue }
+            let root = isUnified ? "/sys/fs/cgroup" : "/sys/fs/cgroup/memory"
+            let (limit, usage) =
+                isUnified
+                ? ("memory.max", "memory.current")
+                : ("memory.limit_in_bytes", "memory.usage_in_bytes")
+            var path = parts[2]
+            while true {
+                let folder = root + (path == "/" ? "" : String(path)) + "/"
+                if let limit = reading(folder + limit).flatMap({ firstNumber($0) }),
+                    let usage = reading(folder + usage).flatMap({ firstNumber($0) })
+                {
+                    let used = max(usage - fileBytes(reading(folder + "memory.stat") ?? ""), 0)
+                    found.append(max(limit - used, 0))
+                }
+                guard let slash = path.lastIndex(of: "/"), path != "/" else { break }
+                path = slash == path.startIndex ? "/" : path[..<slash]
+            }
         }
-        return nil
+        return found
     }
 
-    private static var controlGroupBytes: Int? {
-        guard let limit = number("/sys/fs/cgroup/memory.max"),
-            let used = number("/sys/fs/cgroup/memory.current")
-        else { return nil }
-        return max(limit - used, 0)
+    /// Bytes that a control group uses for files, which it gives back when they are needed.
+    private static func fileBytes(_ statistics: String) -> Int {
+        ["inactive_file ", "active_file "].reduce(0) { sum, name in
+            let bytes = max(field(name, of: statistics) ?? 0, 0)
+            return sum.addingReportingOverflow(bytes).overflow ? .max : sum + bytes
+        }
     }
 
-    private static var addressSpaceBytes: Int? {
+    /// The number behind a name at the start of a line.
+    private static func field(_ name: String, of text: String) -> Int? {
+        text.split(separator: "\n").first { $0.hasPrefix(name) }.flatMap {
+            firstNumber($0.dropFirst(name.count))
+        }
+    }
+
+    /// The number at the start of a text, 0 or more.
+    private static func firstNumber(_ text: some StringProtocol) -> Int? {
+        text.split(whereSeparator: \.isWhitespace).first.flatMap { Int($0) }.flatMap { $0 < 0 ? nil : $0 }
+    }
+
+    private static func clamped(_ number: Int, times unit: Int) -> Int {
+        let (bytes, overflow) = number.multipliedReportingOverflow(by: unit)
+        return overflow ? .max : bytes
+    }
+
+    private static var addressSpaceLimit: UInt64? {
         var limit = rlimit()
         #if canImport(Glibc)
             guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 else { return nil }
         #else
             guard getrlimit(RLIMIT_AS, &limit) == 0 else { return nil }
         #endif
-        return limit.rlim_cur < 1 << 48 ? Int(limit.rlim_cur) : nil
-    }
-
-    private static func number(_ path: String) -> Int? {
-        read(path).flatMap { Int($0.split(whereSeparator: \.isWhitespace).first ?? "") }
+        return limit.rlim_cur < 1 << 48 ? UInt64(limit.rlim_cur) : nil
     }
 
     /// A small file of the system; those report no size, so they cannot be mapped.

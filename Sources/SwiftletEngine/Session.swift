@@ -30,12 +30,21 @@ public final class Session {
     public private(set) var tokens: [TokenID] = []
     package let sequence: KVSequence
     package let runner: Runner
+    /// What the system says about free memory; tests say something else.
+    var availableBytes: () -> Int? = { MemoryProbe.availableBytes }
     private let batchSize: Int
+    /// Generated tokens between two looks at the free memory.
+    private static let growth = 256
 
     /// An empty session.
     ///
     /// - Throws: `.invalidArgument` for an option out of range, `.limit` if memory cannot hold a context.
-    public init(_ model: Model, _ options: Options = Options()) throws(SwiftletError) {
+    public convenience init(_ model: Model, _ options: Options = Options()) throws(SwiftletError) {
+        try self.init(model, options, kernels: try Kernels.selected())
+    }
+
+    /// A session that computes with one instruction set.
+    package init(_ model: Model, _ options: Options, kernels: Kernels) throws(SwiftletError) {
         let threads = options.threadCount ?? ThreadPool.defaultThreadCount
         try Self.check("the number of threads (-t)", threads, in: 1...1_024)
         try Self.check("the batch size (-b)", options.batchSize, in: 1...(1 << 20))
@@ -44,7 +53,6 @@ public final class Session {
         self.model = model
         self.contextLength = contextLength
         batchSize = options.batchSize
-        let kernels = try Kernels.selected()
         runner = Runner(
             model: model.network, compute: Compute(kernels: kernels, threadCount: threads))
         sequence = try KVSequence(
@@ -73,13 +81,8 @@ public final class Session {
     public func feed(
         _ ids: [TokenID], progress: (Int) -> Bool = { _ in true }
     ) throws(SwiftletError) -> [Float]? {
-        try reserve(ids)
         var logits: [Float] = []
-        let done = try runner.prefill(
-            ids, sequence, chunk: batchSize, phase: tokens.isEmpty ? .prefill : .laterTurn, wanted: .last,
-            progress: progress
-        ) { logits = Array($1) }
-        tokens += ids.prefix(done)
+        let done = try prefill(ids, .last, progress) { logits = Array($1) }
         return done == ids.count ? logits : nil
     }
 
@@ -87,19 +90,44 @@ public final class Session {
     public func feed(
         _ ids: [TokenID], emittingAll emit: (_ position: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
     ) throws(SwiftletError) {
-        try reserve(ids)
-        try runner.prefill(
-            ids, sequence, chunk: batchSize, phase: tokens.isEmpty ? .prefill : .laterTurn, wanted: .all,
-            emit: { emit(Int($0), $1) })
-        tokens += ids
+        try prefill(ids, .all, { _ in true }) { emit(Int($0), $1) }
     }
 
-    /// Processes one generated token and lends the logits after it.
+    /// Processes tokens; if memory runs out on the way, the session is as before.
+    @discardableResult
+    private func prefill(
+        _ ids: [TokenID], _ wanted: Runner.Wanted, _ progress: (Int) -> Bool, _ emit: Runner.Emit
+    ) throws(SwiftletError) -> Int {
+        try reserve(ids)
+        do {
+            let done = try runner.prefill(
+                ids, sequence, chunk: batchSize, phase: tokens.isEmpty ? .prefill : .laterTurn,
+                wanted: wanted, progress: progress, emit: emit)
+            tokens += ids.prefix(done)
+            return done
+        } catch {
+            try sequence.truncate(to: tokens.count)
+            throw error
+        }
+    }
+
+    /// Processes one generated token, for which the context has room, and lends the logits after it.
+    ///
+    /// - Throws: `.limit` if memory runs out; the session is as before.
     package func step<Result>(
         _ token: TokenID, _ body: (UnsafeBufferPointer<Float>) -> Result
     ) throws(SwiftletError) -> Result? {
+        precondition(tokens.count < contextLength, "\(tokens.count) tokens fill the context")
+        if tokens.count.isMultiple(of: Self.growth) {
+            try checkMemory(Self.growth * bytesPerToken, tokens.count + Self.growth)
+        }
         var result: Result?
-        try runner.decode([(sequence, token)]) { result = body($1) }
+        do {
+            try runner.decode([(sequence, token)]) { result = body($1) }
+        } catch {
+            try sequence.truncate(to: tokens.count)
+            throw error
+        }
         tokens.append(token)
         return result
     }
@@ -120,16 +148,28 @@ public final class Session {
             throw SwiftletError(.invalidArgument, "there is no token to process; give a prompt")
         }
         try model.check(ids)
-        let total = tokens.count + ids.count
-        guard total <= contextLength else {
+        guard ids.count <= contextLength - tokens.count else {
             throw SwiftletError(
                 .limit,
                 "the prompt has \(ids.count) tokens"
                     + (tokens.isEmpty ? "" : " after \(tokens.count) of the conversation")
                     + ", the context holds \(contextLength); shorten it or raise -c")
         }
+        let total = tokens.count + ids.count
+        let batch = activationBytes(rows: min(batchSize, ids.count)) - runner.workspaceBytes
+        try checkMemory(total * bytesPerToken - sequence.heldBytes + max(batch, 0), total)
+    }
+
+    private func checkMemory(_ bytes: Int, _ tokenCount: Int) throws(SwiftletError) {
         try MemoryProbe.check(
-            need: total * bytesPerToken - sequence.heldBytes, purpose: "a cache of \(total) tokens")
+            need: bytes, available: availableBytes(), purpose: "a context of \(tokenCount) tokens")
+    }
+
+    /// About as many bytes as the activations of so many tokens need at once.
+    private func activationBytes(rows: Int) -> Int {
+        let c = model.configuration
+        let row = 3 * c.hiddenSize + 2 * (c.headCount + c.kvHeadCount) * c.headSize + 2 * c.innerSize
+        return (rows * row + c.vocabularySize) * MemoryLayout<Float>.stride
     }
 
     /// Bytes of cached rows per token, over all layers.
