@@ -2,6 +2,14 @@ public import SwiftletTensor
 public import SwiftletText
 
 /// A text being written: call ``next()`` until it returns `nil`.
+///
+/// A token is fed to the session when the next one is asked for. So when the text ends, the session holds all
+/// of ``tokens`` but, except after a stop token or at the end of the context, the last.
+///
+/// ```swift
+/// var generation = try Generation(session, prompt: ids, options: GenerationOptions(defaultsOf: model))
+/// while let piece = try generation.next() { print(piece.text, terminator: "") }
+/// ```
 public struct Generation {
     /// A piece of text with the token that completed it.
     public struct Piece: Hashable, Sendable {
@@ -11,7 +19,7 @@ public struct Generation {
         public var token: TokenID?
     }
 
-    /// Why it ended; `nil` while it goes on.
+    /// Why it ended; `nil` while it goes on. Text that was held back may still follow.
     public private(set) var finishReason: FinishReason?
     /// Tokens generated so far, without the stop token.
     public private(set) var tokens: [TokenID] = []
@@ -25,7 +33,7 @@ public struct Generation {
     private let sampler: Sampler
     private var decoder: StreamingDecoder
     private var stops: StopMatcher
-    private var pending: TokenID?  // drawn, not yet processed
+    private var first: TokenID?
     private var isFlushed = false
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
@@ -34,8 +42,9 @@ public struct Generation {
     ///
     /// - Parameters:
     ///   - prompt: tokens that continue the session's text.
-    ///   - progress: called with the prompt tokens done; return false to cancel.
-    /// - Throws: `.limit` if the prompt does not fit, `.missing` for a model without tokenizer.
+    ///   - progress: called with the prompt tokens done; return false to cancel. What is done stays.
+    /// - Throws: `.limit` if the prompt does not fit, `.missing` for a model without tokenizer,
+    ///   `.invalidArgument` for options or tokens out of range; the session stays as it was.
     public init(
         _ session: Session, prompt: [TokenID], options: GenerationOptions,
         progress: (Int) -> Bool = { _ in true }
@@ -50,50 +59,59 @@ public struct Generation {
         }
         self.session = session
         self.options = options
-        sampler = Sampler(options.sampling, history: session.tokens + prompt)
-        decoder = StreamingDecoder(tokenizer, skipSpecial: true)
+        let context = session.tokens + prompt
+        sampler = Sampler(options.sampling, history: context)
+        decoder = StreamingDecoder(
+            tokenizer, skipSpecial: true, continuing: context.contains { !tokenizer.isSpecial($0) })
         stops = StopMatcher(options.stopStrings)
-        let begin = clock.now
-        let logits = try session.feed(prompt, progress: progress)
-        start = clock.now
-        statistics.promptTokens = logits == nil ? 0 : prompt.count
-        statistics.promptSeconds = (start - begin).seconds
-        guard let logits else {
-            finishReason = .cancelled
-            return
+        let (begin, known) = (clock.now, session.tokens.count)
+        var goesOn = true
+        let logits = try session.feed(prompt) { done in
+            goesOn = progress(done)
+            return goesOn
         }
-        pending = logits.withUnsafeBufferPointer { [sampler] in sampler.sample($0) }
+        start = clock.now
+        statistics.promptTokens = session.tokens.count - known
+        statistics.promptSeconds = (start - begin).seconds
+        statistics.cacheBytes = session.cacheBytes
+        if goesOn, let logits {
+            first = logits.withUnsafeBufferPointer { [sampler] in sampler.sample($0) }
+        } else {
+            finishReason = .cancelled
+        }
     }
 
     /// The next piece, or `nil` when the text has ended; then ``finishReason`` says why.
+    ///
+    /// - Throws: `.limit` if memory runs out; what was written stays.
     public mutating func next() throws(SwiftletError) -> Piece? {
-        guard finishReason == nil, let token = pending else { return flush() }
+        guard finishReason == nil else { return flush() }
+        defer { updateStatistics() }
         if tokens.count == options.maxTokens { return finish(.length) }
+        guard let token = try draw() else { return flush() }
         if !options.ignoresStopTokens, options.stopTokens.contains(token) { return finish(.stopToken(token)) }
         if session.tokens.count >= session.contextLength { return finish(.context) }
         tokens.append(token)
         let output = stops.append(decoder.append(token))
         if let stop = output.stop {
+            finishReason = .stopString(stop)
             isFlushed = true
-            finish(.stopString(stop))
-        } else if tokens.count != options.maxTokens {
-            try advance(token)
         }
-        updateStatistics()
         return Piece(text: output.text, token: token)
     }
 
-    /// Ends the text here; what was written stays.
+    /// Ends the text here; what was written stays, and what was held back follows.
     public mutating func cancel() {
-        if finishReason == nil { finish(.cancelled) }
+        if finishReason == nil { finishReason = .cancelled }
     }
 
-    private mutating func advance(_ token: TokenID) throws(SwiftletError) {
-        sampler.accept(token)
-        pending = try session.step(token) { [sampler] in sampler.sample($0) }
+    /// The token that follows the last one.
+    private func draw() throws(SwiftletError) -> TokenID? {
+        guard let last = tokens.last else { return first }
+        sampler.accept(last)
+        return try session.step(last) { [sampler] in sampler.sample($0) }
     }
 
-    @discardableResult
     private mutating func finish(_ reason: FinishReason) -> Piece? {
         finishReason = reason
         return flush()
@@ -103,9 +121,9 @@ public struct Generation {
     private mutating func flush() -> Piece? {
         guard !isFlushed else { return nil }
         isFlushed = true
-        updateStatistics()
         let output = stops.append(decoder.finish())
-        let text = output.text + (output.stop == nil ? stops.finish() : "")
+        if let stop = output.stop { finishReason = .stopString(stop) }
+        let text = output.text + stops.finish()
         return text.isEmpty ? nil : Piece(text: text, token: nil)
     }
 
