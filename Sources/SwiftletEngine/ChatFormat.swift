@@ -32,9 +32,9 @@ public enum ChatFormat: String, CaseIterable, Hashable, Sendable {
     case chatML = "chatml"
     /// `<|start_header_id|>role<|end_header_id|>\n\n…<|eot_id|>`.
     case llama3
-    /// `[INST] question [/INST] answer</s>`.
+    /// `[INST] question [/INST] answer </s><s>`.
     case llama2
-    /// `[INST] … [/INST]` without a system block.
+    /// `[INST] question [/INST] answer</s>`, without a block for instructions.
     case mistral
     /// `<|system|>\n…</s>`, used by Zephyr and TinyLlama.
     case zephyr
@@ -92,10 +92,22 @@ public enum ChatFormat: String, CaseIterable, Hashable, Sendable {
         case .chatML: return "<|im_start|>\(role)\n\(content)<|im_end|>\n"
         case .llama3: return "<|start_header_id|>\(role)<|end_header_id|>\n\n\(content)<|eot_id|>"
         case .zephyr: return "<|\(role)|>\n\(content)</s>\n"
-        case .llama2, .mistral: return role == .user ? "[INST] \(content) [/INST]" : " \(content)</s>"
+        case .llama2, .mistral:
+            let end = self == .llama2 ? " </s><s>" : "</s>"
+            return role == .user ? "[INST] \(content) [/INST]" : " \(Self.trimmed(content))\(end)"
         case .plain:
-            return role == .system ? "\(content)\n" : "\(role == .user ? "User" : "Assistant"): \(content)\n"
+            switch role {
+            case .system: return "\(content)\n"
+            case .user: return "User: \(content)\n"
+            case .assistant: return "Assistant: \(Self.trimmed(content))\n"
+            }
         }
+    }
+
+    /// Answers usually begin with the space that these formats write themselves.
+    private static func trimmed(_ answer: String) -> Substring {
+        guard let last = answer.lastIndex(where: { !$0.isWhitespace }) else { return "" }
+        return answer[...last].drop(while: \.isWhitespace)
     }
 
     /// Where a format has no turn for instructions, they move into the question that follows.

@@ -20,11 +20,14 @@ public struct Conversation {
     /// Forgets everything but the instructions.
     public mutating func reset() { messages = system.map { [ChatMessage(.system, $0)] } ?? [] }
 
-    /// Answers a message; on an error the conversation stays as it was.
+    /// Answers a message; on an error, or if nothing was written before it was cancelled, the conversation
+    /// stays as it was.
     ///
     /// - Parameters:
+    ///   - options: marks that end a turn in this format end the answer, too.
     ///   - isCancelled: asked after every token; the answer so far is kept.
     ///   - write: receives the answer as it is written.
+    /// - Throws: `.limit` if the conversation does not fit the context or memory any more.
     @discardableResult
     public mutating func answer(
         _ message: String, _ options: GenerationOptions, isCancelled: () -> Bool = { false },
@@ -37,6 +40,10 @@ public struct Conversation {
         let ids = tokenizer.encode(format.prompt(extended))
         let known = zip(ids.dropLast(), session.tokens).prefix { $0 == $1 }.count
         try session.truncate(to: known)
+        var options = options
+        options.stopTokens.formUnion(
+            format.stopStrings.compactMap(tokenizer.id(of:)).filter(tokenizer.isSpecial))
+        options.stopStrings += format.stopStrings.filter { !options.stopStrings.contains($0) }
         var generation = try Generation(
             session, prompt: Array(ids[known...]), options: options, progress: { _ in !isCancelled() })
         var answer = ""
@@ -45,6 +52,7 @@ public struct Conversation {
             write(piece.text)
             if isCancelled() { generation.cancel() }
         }
+        if generation.finishReason == .cancelled, generation.tokens.isEmpty { return .cancelled }
         messages = extended + [ChatMessage(.assistant, answer)]
         return generation.finishReason
     }
