@@ -82,4 +82,26 @@ import Testing
         #expect(conversation.messages == [ChatMessage(.system, "S")])
         #expect(try conversation.answer("Hi", .test(2)) { _ in } == .length)
     }
+
+    @Test("the built-in model answers from what it was told, also in a second turn")
+    func builtIn() throws {
+        let model = try Model.load(nil)
+        #expect(model.chatFormat == .bars)
+        let session = try Session(model)
+        var conversation = Conversation(session: session, format: model.chatFormat)
+        var options = GenerationOptions(defaultsOf: model)
+        options.sampling = .greedy
+        options.maxTokens = 20
+        let reason = try conversation.answer(
+            "The golden ring belongs to Tom. Who has the golden ring?", options
+        ) { _ in }
+        #expect(conversation.messages.last?.content == "Tom.")
+        #expect(reason == .stopToken(3))
+        let fed = session.tokens.count
+        var known = 0
+        _ = try conversation.answer("Who has the golden ring?", options) { _ in
+            known = known == 0 ? session.tokens.count : known
+        }
+        #expect(known > fed && conversation.messages.count == 4)
+    }
 }
