@@ -81,6 +81,24 @@ public struct Generation {
         }
     }
 
+    /// Processes a prompt given as text; see ``init(_:prompt:options:progress:)``.
+    ///
+    /// ```swift
+    /// let model = try Model.load("model.gguf")
+    /// let session = try Session(model)
+    /// var generation = try Generation(session, text: "Once upon a time")
+    /// while let piece = try generation.next() { print(piece.text, terminator: "") }
+    /// ```
+    ///
+    /// - Parameter options: `nil` takes the model's own settings.
+    public init(
+        _ session: Session, text: String, options: GenerationOptions? = nil
+    ) throws(SwiftletError) {
+        try self.init(
+            session, prompt: session.model.tokenizer?.encode(text, addSpecial: session.tokens.isEmpty) ?? [],
+            options: options ?? GenerationOptions(defaultsOf: session.model))
+    }
+
     /// The next piece, or `nil` when the text has ended; then ``finishReason`` says why.
     ///
     /// - Throws: `.limit` if memory runs out; what was written stays.

@@ -1,4 +1,4 @@
-package import SwiftletFormats
+import SwiftletFormats
 package import SwiftletModels
 package import SwiftletTensor
 

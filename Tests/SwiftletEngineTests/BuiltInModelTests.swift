@@ -50,6 +50,18 @@ struct BuiltInModelTests {
         #expect(text == " there was a great deal of a little girl, and the girl was so long")
     }
 
+    @Test("continues a text given as text")
+    func text() throws {
+        var options = GenerationOptions()
+        options.sampling = .greedy
+        options.maxTokens = 6
+        var generation = try Generation(
+            try Session(try Model.load(nil)), text: "Once upon a time", options: options)
+        var text = ""
+        while let piece = try generation.next() { text += piece.text }
+        #expect(text == " there was a great deal")
+    }
+
     /// Not a check: writes the file anew from the directory that the environment names.
     @Test(
         "is made from a model directory",
