@@ -80,11 +80,13 @@ package struct GGUFExport {
     /// - Parameters:
     ///   - path: may be the path of the source, which is replaced at the end.
     ///   - progress: called with the numbers converted so far and their total; answers whether to go on.
+    ///   - report: called with every tensor and its rounding, in order; costs reading back what is written.
     /// - Returns: `false` if `progress` ended it; then there is no new file.
     /// - Throws: `.unwritable`, or `.unsupported` if a number is too large for its new format.
     @discardableResult
     package func write(
-        to path: String, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
+        to path: String, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true },
+        report: ((Item, ConversionError) -> Void)? = nil
     ) throws(SwiftletError) -> Bool {
         let total = items.reduce(0) { $0 + $1.tensor.elementCount }
         guard progress(0, total) else { return false }
@@ -95,12 +97,15 @@ package struct GGUFExport {
         for item in items {
             let converter = TensorConverter(
                 item.tensor, to: item.format, order: item.order, name: item.weight.name)
-            let finished = try converter.forEachPiece { (bytes, count) throws(SwiftletError) in
+            var error = report == nil ? nil : ConversionError()
+            let finished = try converter.forEachPiece(measuring: &error) {
+                (bytes, count) throws(SwiftletError) in
                 try writer.write(bytes)
                 done += count
                 return progress(done, total)
             }
             guard finished else { return false }
+            if let error { report?(item, error) }
         }
         try writer.finish()
         return true

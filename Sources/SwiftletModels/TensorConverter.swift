@@ -41,6 +41,15 @@ package struct TensorConverter {
     package func forEachPiece(
         _ body: (UnsafeRawBufferPointer, Int) throws(SwiftletError) -> Bool
     ) throws(SwiftletError) -> Bool {
+        var unmeasured: ConversionError?
+        return try forEachPiece(measuring: &unmeasured, body)
+    }
+
+    /// As ``forEachPiece(_:)``; reads every piece back and adds its rounding to `error`, if that is not `nil`.
+    package func forEachPiece(
+        measuring error: inout ConversionError?,
+        _ body: (UnsafeRawBufferPointer, Int) throws(SwiftletError) -> Bool
+    ) throws(SwiftletError) -> Bool {
         guard rows > 0 else { return true }
         let step = max(1, Self.pieceElements / columns)
         let floats = UnsafeMutablePointer<Float>.allocate(capacity: step * columns)
@@ -59,6 +68,9 @@ package struct TensorConverter {
                 try convert(start..<start + count, through: floats, into: stored)
             }
             let piece = UnsafeRawBufferPointer(rebasing: stored[..<(count * byteCount(format))])
+            if format != tensor.format {
+                measure(UnsafeBufferPointer(start: floats, count: count * columns), piece, &error)
+            }
             guard try body(piece, count * columns) else { return false }
             start += count
         }
@@ -110,6 +122,19 @@ package struct TensorConverter {
         guard Kernels.best.quantize(to, floats, into: output, count: count) else {
             throw SwiftletError(.unsupported, "tensor '\(name)' cannot be written as \(format)")
         }
+    }
+
+    private func measure(
+        _ numbers: UnsafeBufferPointer<Float>, _ stored: UnsafeRawBufferPointer,
+        _ error: inout ConversionError?
+    ) {
+        guard error != nil, let kernel = format.kernel, let source = stored.baseAddress else { return }
+        let back = [Float](unsafeUninitializedCapacity: numbers.count) { buffer, initialized in
+            guard let target = buffer.baseAddress else { return }
+            Kernels.best.dequantize(kernel, source, into: target, count: numbers.count)
+            initialized = numbers.count
+        }
+        back.withUnsafeBufferPointer { error?.add(numbers, storedAs: $0) }
     }
 
     /// Half precision ends at 65504; a larger weight would become an infinity.
