@@ -1,4 +1,4 @@
-package import SwiftletTensor
+import SwiftletTensor
 
 /// How far stored numbers are from the numbers they were made of.
 package struct ConversionError: Hashable, Sendable {

@@ -1,5 +1,6 @@
 import Foundation
 import SwiftletTensor
+import SwiftletTestSupport
 import SwiftletText
 import Testing
 

@@ -1,4 +1,5 @@
 import SwiftletTensor
+import SwiftletTestSupport
 import Testing
 
 @testable import SwiftletEngine

@@ -17,7 +17,7 @@ struct GGUFFileTests {
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let path = directory.write(file.bytes, to: "model.gguf")
-        SwiftletFormatsTests.expectError(code, words, path, sourceLocation: sourceLocation) {
+        SwiftletTestSupport.expectError(code, words, path, sourceLocation: sourceLocation) {
             try GGUFFile(path: path)
         }
     }
@@ -136,7 +136,7 @@ struct GGUFFileTests {
         let gguf = try open(file)
         #expect(gguf.tensors.map(\.formatName) == ["IQ4_XS", "type 99", "MXFP4"])
         for (name, words) in [("x", "'x' is stored as IQ4_XS"), ("y", "type 99"), ("z", "MXFP4")] {
-            SwiftletFormatsTests.expectError(.unsupported, words, gguf.path) { try gguf.tensor(named: name) }
+            SwiftletTestSupport.expectError(.unsupported, words, gguf.path) { try gguf.tensor(named: name) }
         }
     }
 
@@ -224,7 +224,7 @@ struct GGUFFileTests {
         let place = try #require(bytes.firstIndex(of: 0xC3))
         bytes[place] = 0xFF
         let path = directory.write(bytes, to: "model.gguf")
-        SwiftletFormatsTests.expectError(.malformed, "is not UTF-8", path) { try GGUFFile(path: path) }
+        SwiftletTestSupport.expectError(.malformed, "is not UTF-8", path) { try GGUFFile(path: path) }
     }
 
     @Test("refuses tensors that contradict the file")

@@ -17,7 +17,7 @@ struct SafetensorsFileTests {
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
         let path = write(header, length: length, data: [UInt8](repeating: 0, count: data))
-        SwiftletFormatsTests.expectError(.malformed, words, path, sourceLocation: sourceLocation) {
+        SwiftletTestSupport.expectError(.malformed, words, path, sourceLocation: sourceLocation) {
             try SafetensorsFile(path: path)
         }
     }
@@ -78,7 +78,7 @@ struct SafetensorsFileTests {
         let size = name == "U32" ? 4 : 1
         let path = write(one("\"\(name)\"", "[1]", "[0,\(size)]"), data: [UInt8](repeating: 0, count: size))
         let file = try SafetensorsFile(path: path)
-        SwiftletFormatsTests.expectError(.unsupported, "'t' holds \(name)", path) {
+        SwiftletTestSupport.expectError(.unsupported, "'t' holds \(name)", path) {
             try file.tensor(named: "t")
         }
     }

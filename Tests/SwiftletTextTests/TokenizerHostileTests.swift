@@ -19,17 +19,7 @@ struct TokenizerHostileTests {
         _ code: SwiftletError.Code, _ words: String..., json: String,
         sourceLocation: SourceLocation = #_sourceLocation
     ) {
-        do {
-            _ = try load(json)
-            Issue.record("loaded", sourceLocation: sourceLocation)
-        } catch let error as SwiftletError {
-            #expect(error.code == code, "\(error)", sourceLocation: sourceLocation)
-            for word in words {
-                #expect(error.message.contains(word), "\(error)", sourceLocation: sourceLocation)
-            }
-        } catch {
-            Issue.record("\(error)", sourceLocation: sourceLocation)
-        }
+        expectError(code, words, sourceLocation: sourceLocation) { try load(json) }
     }
 
     private func model(_ vocab: String, _ merges: String = "[]", _ rest: String = "") -> String {

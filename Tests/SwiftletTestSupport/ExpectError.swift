@@ -1,9 +1,17 @@
-import SwiftletTensor
-import Testing
+public import SwiftletTensor
+public import Testing
 
 /// Expects a ``SwiftletError`` of one kind whose message contains all `words`.
-func expectError(
+public func expectError(
     _ code: SwiftletError.Code, _ words: String..., sourceLocation: SourceLocation = #_sourceLocation,
+    _ body: () throws -> Any?
+) {
+    expectError(code, words, sourceLocation: sourceLocation, body)
+}
+
+/// Expects a ``SwiftletError`` of one kind whose message contains all `words`.
+public func expectError(
+    _ code: SwiftletError.Code, _ words: [String], sourceLocation: SourceLocation = #_sourceLocation,
     _ body: () throws -> Any?
 ) {
     do {
