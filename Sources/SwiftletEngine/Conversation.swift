@@ -31,7 +31,7 @@ public struct Conversation {
     @discardableResult
     public mutating func answer(
         _ message: String, _ options: GenerationOptions, isCancelled: () -> Bool = { false },
-        write: (String) -> Void
+        write: (String) throws(SwiftletError) -> Void
     ) throws(SwiftletError) -> FinishReason? {
         guard let tokenizer = session.model.tokenizer else {
             throw SwiftletError(.missing, "\(session.model.name) has no tokenizer, so it cannot talk")
@@ -49,7 +49,7 @@ public struct Conversation {
         var answer = ""
         while let piece = try generation.next() {
             answer += piece.text
-            write(piece.text)
+            try write(piece.text)
             if isCancelled() { generation.cancel() }
         }
         if generation.finishReason == .cancelled, generation.tokens.isEmpty { return .cancelled }

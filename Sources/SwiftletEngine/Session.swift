@@ -20,6 +20,24 @@ public final class Session {
 
         /// Everything at its default.
         public init() {}
+
+        /// Checks every range.
+        ///
+        /// - Throws: `.invalidArgument` naming the flag, the value and the range.
+        public func validate() throws(SwiftletError) {
+            try Self.check("the number of threads (-t)", threadCount, in: 1...1_024)
+            try Self.check("the batch size (-b)", batchSize, in: 1...(1 << 20))
+            try Self.check("the context length (-c)", contextLength, in: 1...(1 << 30))
+        }
+
+        private static func check(
+            _ what: String, _ value: Int?, in range: ClosedRange<Int>
+        ) throws(SwiftletError) {
+            guard let value, !range.contains(value) else { return }
+            throw SwiftletError(
+                .invalidArgument,
+                "\(what) is \(value); expected \(range.lowerBound) to \(range.upperBound)")
+        }
     }
 
     /// The model.
@@ -45,13 +63,10 @@ public final class Session {
 
     /// A session that computes with one instruction set.
     package init(_ model: Model, _ options: Options, kernels: Kernels) throws(SwiftletError) {
+        try options.validate()
         let threads = options.threadCount ?? ThreadPool.defaultThreadCount
-        try Self.check("the number of threads (-t)", threads, in: 1...1_024)
-        try Self.check("the batch size (-b)", options.batchSize, in: 1...(1 << 20))
-        let contextLength = options.contextLength ?? model.configuration.contextLength
-        try Self.check("the context length (-c)", contextLength, in: 1...(1 << 30))
         self.model = model
-        self.contextLength = contextLength
+        contextLength = options.contextLength ?? model.configuration.contextLength
         batchSize = options.batchSize
         runner = Runner(
             model: model.network, compute: Compute(kernels: kernels, threadCount: threads))
@@ -65,7 +80,7 @@ public final class Session {
     public var cacheBytes: Int { sequence.heldBytes }
 
     /// The most bytes of cache pages ever held at once.
-    public var peakCacheBytes: Int { sequence.pool.peakBytes }
+    public var peakCacheBytes: Int { max(sequence.pool.peakBytes, sequence.heldBytes) }
 
     /// Threads in use.
     public var threadCount: Int { runner.compute.pool.threadCount }
@@ -179,17 +194,6 @@ public final class Session {
             let key = sequence.format.key.byteCount(of: shape.keySize) ?? 0
             let value = sequence.format.value.byteCount(of: shape.valueSize) ?? 0
             return sum + shape.kvHeadCount * (key + value + MemoryLayout<Int32>.stride)
-        }
-    }
-
-    private static func check(
-        _ what: String, _ value: Int, in range: ClosedRange<Int>
-    ) throws(SwiftletError) {
-        guard range.contains(value) else {
-            throw SwiftletError(
-                .invalidArgument,
-                "\(what.prefix(1).uppercased() + what.dropFirst()) is \(value); expected \(range.lowerBound) to "
-                    + "\(range.upperBound)")
         }
     }
 }

@@ -2,14 +2,14 @@ import ArgumentParser
 import Foundation
 import SwiftletEngine
 import SwiftletTensor
-import SwiftletText
 
 struct Chat: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Talk with a model.",
         discussion: """
-            Each line is a message; the model's answer follows. Ctrl-C ends an answer, Ctrl-D or /exit the \
-            conversation. /reset forgets what was said. A line that ends with \\ goes on in the next.
+            Each line is a message; the model's answer follows. A line that ends with \\ goes on in the next. \
+            Ctrl-C ends an answer; Ctrl-D or /exit ends the conversation; /reset forgets what was said. Answers \
+            go to standard output, everything else to standard error.
 
               swiftlet chat
               swiftlet chat -m HuggingFaceTB/SmolLM2-135M-Instruct --system "Answer in one sentence."
@@ -17,79 +17,100 @@ struct Chat: ParsableCommand {
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
-    @OptionGroup(title: "Cache") var cache: CacheFormatOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Length") var length: LengthOptions
 
     @Option(
         name: [
             .customLong("sys", withSingleDash: true), .customLong("system"), .customLong("system-prompt"),
-        ],
+        ], parsing: .unconditional,
         help: ArgumentHelp("Instructions for the whole conversation.", valueName: "text"))
     var system: String?
 
     @Option(
-        name: .customLong("chat-template"),
+        name: .customLong("chat-template"), parsing: .unconditional,
         help: ArgumentHelp(
-            "How a conversation is written: \(ChatFormat.allCases.map(\.rawValue).joined(separator: ", ")); "
-                + "default: recognised from the model.", valueName: "name"))
+            "How a conversation is written: \(Self.templates); default: recognised from the model.",
+            valueName: "name"),
+        completion: .list(ChatFormat.allCases.map(\.rawValue)))
     var template: String?
 
     @Flag(name: [.short, .long], help: "Print model, threads and sampler settings.") var verbose = false
 
+    private static let templates = ChatFormat.allCases.map(\.rawValue).joined(separator: ", ")
+
     func validate() throws {
-        try length.validate()
         if let template, ChatFormat(rawValue: template) == nil {
             throw ValidationError(
-                "--chat-template \(template) is not known; choose one of "
-                    + "\(ChatFormat.allCases.map(\.rawValue).joined(separator: ", ")).")
+                "--chat-template \(template) is not known; expected one of \(Self.templates)")
         }
     }
 
     func run() throws {
         let loaded = try Model.load(model.choice.model)
+        let session = try Session(loaded, model.sessionOptions())
         let format = template.flatMap(ChatFormat.init(rawValue:)) ?? loaded.chatFormat
-        var conversation = Conversation(
-            session: try model.session(loaded, cache: cache), format: format, system: system)
+        var conversation = Conversation(session: session, format: format, system: system)
         var options = GenerationOptions(defaultsOf: loaded)
-        try sampling.apply(to: &options.sampling)
+        sampling.apply(to: &options.sampling)
         length.apply(to: &options)
         options.stopStrings += format.stopStrings
         if verbose {
-            Console.note("model: \(loaded.name), chat format \(format.rawValue)\n\(options.sampling.summary)")
+            Console.note(
+                """
+                kernels: \(session.instructionSet), \(session.threadCount) threads
+                \(options.sampling.summary)
+                """)
         }
-        while let line = Self.readMessage() {
-            switch line.trimmingCharacters(in: .whitespacesAndNewlines) {
+        if verbose || Console.isTyped {
+            Console.note(
+                "\(loaded.name), chat format \(format.rawValue), context \(session.contextLength) tokens; "
+                    + "/reset forgets, Ctrl-C ends an answer, Ctrl-D or /exit the conversation")
+        }
+        while let message = Self.readMessage() {
+            switch message.trimmingCharacters(in: .whitespacesAndNewlines) {
             case "": continue
             case "/exit", "/quit": return
-            case "/reset": conversation.reset()
-            default: try answer(line, &conversation, options)
+            case "/reset", "/clear": conversation.reset()
+            default: try answer(message, &conversation, options, contextLength: session.contextLength)
             }
         }
+        if Console.isTyped { Console.note("") }
     }
 
-    private func answer(_ line: String, _ conversation: inout Conversation, _ options: GenerationOptions)
-        throws
-    {
-        Interrupt.reset()
+    /// Writes one answer. What does not fit the context ends a script but not a conversation.
+    private func answer(
+        _ message: String, _ conversation: inout Conversation, _ options: GenerationOptions,
+        contextLength: Int
+    ) throws {
+        Interrupt.listen()
+        defer { Interrupt.stop() }
+        let reason: FinishReason?
         do {
-            try conversation.answer(
-                line, options, isCancelled: { Interrupt.isRequested }, write: Console.write)
-            Console.write("\n")
+            reason = try conversation.answer(
+                message, options, isCancelled: { Interrupt.isRequested }, write: Console.write)
         } catch {
-            guard error.code == .limit else { throw error }
-            Console.note("\(error.message) Use /reset to start anew.")
+            guard error.code == .limit, Console.isTyped else { throw error }
+            return Console.note("\(error.message), or start anew with /reset")
         }
-        if Console.isInteractive { Interrupt.stop() }
+        try Console.write("\n")
+        switch reason {
+        case .context:
+            Console.note(
+                "the context is full (\(contextLength) tokens): start anew with /reset, or give more with -c")
+        case .cancelled:
+            Console.note("stopped by Ctrl-C")
+            if !Console.isTyped { throw ExitCode(130) }
+        default: break
+        }
     }
 
     /// One message, asked for with a prompt when a person types; `nil` at the end of the input.
     private static func readMessage() -> String? {
-        let isTyped = isatty(STDIN_FILENO) == 1
-        if isTyped { Console.write("> ") }
+        if Console.isTyped { Console.draw("> ") }
         guard var message = readLine() else { return nil }
         while message.hasSuffix("\\") {
-            if isTyped { Console.write(". ") }
+            if Console.isTyped { Console.draw(". ") }
             message = message.dropLast() + "\n" + (readLine() ?? "")
         }
         return message

@@ -1,89 +1,53 @@
 import Foundation
-import Synchronization
+import SwiftletTensor
 
 /// Standard output and standard error.
 enum Console {
+    /// Makes the standard streams safe to use: a reader that goes away ends the process quietly, and a stream
+    /// that was closed cannot be mistaken for a file that is opened later.
+    static func prepare() {
+        signal(SIGPIPE, SIG_DFL)
+        for stream in 0...2 where fcntl(Int32(stream), F_GETFD) < 0 { _ = open("/dev/null", O_RDONLY) }
+    }
+
     /// Writes text to standard output at once.
-    static func write(_ text: String) { write(Array(text.utf8)) }
+    static func write(_ text: String) throws(SwiftletError) { try write(Array(text.utf8)) }
 
     /// Writes bytes to standard output at once.
-    static func write(_ bytes: [UInt8]) { FileHandle.standardOutput.write(Data(bytes)) }
+    static func write(_ bytes: [UInt8]) throws(SwiftletError) {
+        guard put(bytes, STDOUT_FILENO) else {
+            throw SwiftletError(
+                .unwritable,
+                "standard output cannot be written: \(System.message(errno)); send it to another place")
+        }
+    }
 
     /// Writes a line to standard error.
-    static func note(_ line: String) { FileHandle.standardError.write(Data("\(line)\n".utf8)) }
+    static func note(_ line: String) { draw("\(line)\n") }
+
+    /// Writes text to standard error as it is.
+    static func draw(_ text: String) { _ = put(Array(text.utf8), STDERR_FILENO) }
 
     /// Whether standard output is a terminal.
     static var isInteractive: Bool { isatty(STDOUT_FILENO) == 1 }
 
     /// Whether a person watches standard error.
     static var isWatched: Bool { isatty(STDERR_FILENO) == 1 }
-}
 
-/// Ctrl-C: the first one asks for an end, the second one ends the program.
-enum Interrupt {
-    private static let flag = Atomic<Bool>(false)
+    /// Whether a person types standard input.
+    static var isTyped: Bool { isatty(STDIN_FILENO) == 1 }
 
-    /// Begins to listen.
-    static func listen() {
-        signal(SIGINT) { number in
-            Interrupt.flag.store(true, ordering: .relaxed)
-            signal(number, SIG_DFL)
+    /// Writes all bytes; false leaves the reason in `errno`.
+    private static func put(_ bytes: [UInt8], _ stream: Int32) -> Bool {
+        bytes.withUnsafeBytes { buffer in
+            var rest = buffer[...]
+            while !rest.isEmpty {
+                let piece = UnsafeRawBufferPointer(rebasing: rest)
+                let count = Foundation.write(stream, piece.baseAddress, piece.count)
+                if count < 0, errno != EINTR { return false }
+                rest = rest.dropFirst(max(count, 0))
+            }
+            return true
         }
     }
-
-    /// Lets Ctrl-C end the program again.
-    static func stop() { signal(SIGINT, SIG_DFL) }
-
-    /// Whether Ctrl-C was pressed since ``listen()``.
-    static var isRequested: Bool { flag.load(ordering: .relaxed) }
-
-    /// Forgets a request and listens again.
-    static func reset() {
-        flag.store(false, ordering: .relaxed)
-        listen()
-    }
 }
-
-/// A progress bar on standard error, drawn only for a person and only for work that takes a while.
-struct ProgressBar {
-    private let label: String
-    private let total: Int
-    private let start = ContinuousClock.now
-    private var isDrawn = false
-
-    init(_ label: String, total: Int) {
-        self.label = label
-        self.total = total
-    }
-
-    /// Redraws the bar.
-    mutating func update(_ done: Int) {
-        guard Console.isWatched, total > 0, ContinuousClock.now - start > .seconds(1) else { return }
-        isDrawn = true
-        let filled = 30 * done / total
-        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
-        FileHandle.standardError.write(Data("\r\(label) \(bar) \(100 * done / total) %".utf8))
-    }
-
-    /// Removes the bar.
-    mutating func finish() {
-        guard isDrawn else { return }
-        FileHandle.standardError.write(Data("\r\u{1B}[K".utf8))
-        isDrawn = false
-    }
-}
-
-/// Bytes for a person: `17.3 MiB`.
-func formatBytes(_ bytes: Int) -> String {
-    let units = ["B", "KiB", "MiB", "GiB", "TiB"]
-    var value = Double(bytes)
-    var unit = 0
-    while value >= 1_024, unit < units.count - 1 {
-        value /= 1_024
-        unit += 1
-    }
-    return unit == 0 ? "\(bytes) B" : "\(formatNumber(value, 1)) \(units[unit])"
-}
-
-/// A number with a fixed count of decimals.
-func formatNumber(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }

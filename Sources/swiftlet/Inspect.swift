@@ -6,6 +6,8 @@ struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a model is made of and what it needs.",
         discussion: """
+            Reads the headers only. Files that cannot be run are shown, too, with the reason.
+
               swiftlet inspect
               swiftlet inspect model.gguf --tensors
               swiftlet inspect HuggingFaceTB/SmolLM2-135M --json
@@ -21,22 +23,22 @@ struct Inspect: ParsableCommand {
 
     func validate() throws {
         if path != nil, model.model != nil {
-            throw ValidationError("Name the model once, as an argument or with -m.")
+            throw ValidationError("There is more than one model, expected one: as an argument or with -m")
         }
     }
 
     func run() throws {
         let report = try ModelReport(path ?? model.model)
         if isJSON {
-            Console.write(report.json + "\n")
+            try Console.write(report.json + "\n")
         } else {
-            Console.write(table(report))
+            try Console.write(table(report))
         }
     }
 
     private func table(_ report: ModelReport) -> String {
         var lines = report.summary.map { name, value in
-            name + String(repeating: " ", count: max(22 - name.count, 1)) + value
+            pad(name, 22) + value
         }
         lines.append("")
         lines.append("memory by part")
@@ -60,9 +62,5 @@ struct Inspect: ParsableCommand {
             }
         }
         return lines.joined(separator: "\n") + "\n"
-    }
-
-    private func pad(_ text: String, _ width: Int) -> String {
-        text + String(repeating: " ", count: max(width - text.count, 0))
     }
 }

@@ -10,25 +10,30 @@ struct Logits: ParsableCommand {
         discussion: """
             Needs no tokenizer. The cache is f32 unless -ctk and -ctv say otherwise.
 
-              swiftlet logits -m model --ids 1,2,3 --json
-              swiftlet logits -m model --ids 1,2,3 --all --json
+              swiftlet logits -m model.gguf --ids 1,2,3 --json
+              swiftlet logits -m model.gguf --ids 1,2,3 --all --json
             """)
 
-    @Option(help: "Token ids, separated by commas.") var ids: String
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Token ids, separated by commas or spaces.", valueName: "ids"))
+    var ids: String
+
     @Flag(help: "Logits of all positions, not just the last.") var all = false
-    @Flag(name: .customLong("json"), help: "Print {\"logits\": [[…]]}.") var isJSON = false
+
+    @Flag(
+        name: .customLong("json"),
+        help: "Print {\"logits\": [[…]]}, one row per position; without it, the ten likeliest tokens.")
+    var isJSON = false
     @OptionGroup(title: "Model") var model: ModelOptions
-    @OptionGroup(title: "Cache") var cache: CacheFormatOptions
 
     func run() throws {
         let ids = try TokenList.parse(ids)
-        let loaded = try Model.load(model.choice.model, needsTokenizer: false)
-        var options = Session.Options()
-        options.threadCount = model.threads
-        options.contextLength = model.contextLength
-        options.batchSize = model.batchSize
-        options.cacheFormat = try cache.format(default: .f32)
-        let session = try Session(loaded, options)
+        guard !ids.isEmpty else {
+            throw SwiftletError(.invalidArgument, "--ids is empty, expected token ids such as 1,2,3")
+        }
+        let options = try model.sessionOptions(cacheFormat: .f32)
+        let session = try Session(Model.load(model.choice.model, needsTokenizer: false), options)
         if isJSON {
             try printJSON(ids, session)
         } else {
@@ -36,39 +41,47 @@ struct Logits: ParsableCommand {
         }
     }
 
+    /// Writes row by row, so that a long text with a large vocabulary needs no more memory than one row.
     private func printJSON(_ ids: [TokenID], _ session: Session) throws {
-        var writer = JSONWriter()
-        try writer.object { writer throws(SwiftletError) in
-            writer.key("logits")
-            try writer.array { writer throws(SwiftletError) in
-                try forEachRow(ids, session) { _, logits in
-                    writer.array { writer in for logit in logits { writer.value(logit) } }
-                }
-            }
+        var separator = "{\"logits\":["
+        try forEachRow(ids, session) { _, logits throws(SwiftletError) in
+            var row = JSONWriter()
+            row.array { row in for logit in logits { row.value(logit) } }
+            try Console.write(Array(separator.utf8) + row.bytes)
+            separator = ","
         }
-        Console.write(writer.bytes + Array("\n".utf8))
+        try Console.write("]}\n")
     }
 
     private func printTable(_ ids: [TokenID], _ session: Session) throws {
-        try forEachRow(ids, session) { position, logits in
+        try forEachRow(ids, session) { position, logits throws(SwiftletError) in
             let best = logits.indices.sorted {
                 logits[$0] != logits[$1] ? logits[$0] > logits[$1] : $0 < $1
             }.prefix(10)
-            Console.write("after position \(position):\n")
+            try Console.write("after position \(position):\n")
             for id in best {
-                let piece = session.model.tokenizer?.piece(TokenID(id)).map(\.debugDescription) ?? ""
-                Console.write("  \(id)\t\(formatNumber(Double(logits[id]), 4))\t\(piece)\n")
+                let piece =
+                    session.model.tokenizer?.piece(TokenID(id)).map { "\t\($0.debugDescription)" } ?? ""
+                try Console.write("  \(id)\t\(formatNumber(Double(logits[id]), 4))\(piece)\n")
             }
         }
     }
 
     private func forEachRow(
-        _ ids: [TokenID], _ session: Session, _ body: (Int, UnsafeBufferPointer<Float>) -> Void
+        _ ids: [TokenID], _ session: Session,
+        _ body: (Int, UnsafeBufferPointer<Float>) throws(SwiftletError) -> Void
     ) throws(SwiftletError) {
-        if all {
-            try session.feed(ids, emittingAll: body)
-        } else if let logits = try session.feed(ids) {
-            logits.withUnsafeBufferPointer { body(ids.count - 1, $0) }
+        guard all else {
+            guard let logits = try session.feed(ids) else { return }
+            return try logits.withUnsafeBufferPointer { row throws(SwiftletError) in
+                try body(ids.count - 1, row)
+            }
         }
+        var failure: SwiftletError?
+        try session.feed(ids) { position, logits in
+            guard failure == nil else { return }
+            do throws(SwiftletError) { try body(position, logits) } catch { failure = error }
+        }
+        if let failure { throw failure }
     }
 }

@@ -8,35 +8,45 @@ struct ModelOptions: ParsableArguments {
     @OptionGroup var choice: ModelChoice
 
     @Option(
-        name: [.customShort("c"), .customLong("ctx-size")],
+        name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
         help: ArgumentHelp(
-            "Most tokens in the context; default: what the model was made for.", valueName: "tokens"))
+            "Most tokens in the context; default: what the model was made for.", valueName: "tokens"),
+        transform: FlagValues.integer)
     var contextLength: Int?
 
     @Option(
-        name: [.customShort("t"), .customLong("threads")],
-        help: ArgumentHelp("Threads; default: one per physical core.", valueName: "count"))
+        name: [.customShort("t"), .customLong("threads")], parsing: .unconditional,
+        help: ArgumentHelp("Threads; default: one per physical core.", valueName: "count"),
+        transform: FlagValues.integer)
     var threads: Int?
 
     @Option(
-        name: [.customShort("b"), .customLong("batch-size")],
-        help: ArgumentHelp("Prompt tokens that are processed at a time.", valueName: "tokens"))
-    var batchSize = 512
+        name: [.customShort("b"), .customLong("batch-size")], parsing: .unconditional,
+        help: ArgumentHelp("Prompt tokens that are processed at a time; default: 512.", valueName: "tokens"),
+        transform: FlagValues.integer)
+    var batchSize: Int?
 
-    func session(_ model: Model, cache: CacheFormatOptions) throws -> Session {
+    @OptionGroup var cache: CacheFormatOptions
+
+    func validate() throws {
+        try SwiftletError.asUsageError { () throws(SwiftletError) in try sessionOptions().validate() }
+    }
+
+    /// - Parameter format: of a cache that the flags say nothing about.
+    func sessionOptions(cacheFormat format: NumberFormat = .f16) throws(SwiftletError) -> Session.Options {
         var options = Session.Options()
         options.threadCount = threads
         options.contextLength = contextLength
-        options.batchSize = batchSize
-        options.cacheFormat = try cache.format()
-        return try Session(model, options)
+        options.batchSize = batchSize ?? options.batchSize
+        options.cacheFormat = try cache.format(default: format)
+        return options
     }
 }
 
 /// Which model.
 struct ModelChoice: ParsableArguments {
     @Option(
-        name: [.customShort("m"), .customLong("model")],
+        name: [.customShort("m"), .customLong("model")], parsing: .unconditional,
         help: ArgumentHelp(
             "GGUF file, Hugging Face directory, or org/name in the local hub cache; default: the built-in model.",
             valueName: "model"),
@@ -48,26 +58,31 @@ struct ModelChoice: ParsableArguments {
 struct CacheFormatOptions: ParsableArguments {
     @Option(
         name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
-        help: ArgumentHelp("Number format of cached keys: f32 or f16.", valueName: "type"))
+        parsing: .unconditional,
+        help: ArgumentHelp("Number format of cached keys: f32 or f16.", valueName: "type"),
+        completion: .list(["f32", "f16"]))
     var keyFormat: String?
 
     @Option(
         name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
-        help: ArgumentHelp("Number format of cached values: f32 or f16.", valueName: "type"))
+        parsing: .unconditional,
+        help: ArgumentHelp("Number format of cached values: f32 or f16.", valueName: "type"),
+        completion: .list(["f32", "f16"]))
     var valueFormat: String?
 
-    func format(default fallback: NumberFormat = .f16) throws -> KVFormat {
+    func format(default fallback: NumberFormat) throws(SwiftletError) -> KVFormat {
         try KVFormat(
             key: Self.parse("-ctk", keyFormat) ?? fallback, value: Self.parse("-ctv", valueFormat) ?? fallback
         )
     }
 
-    private static func parse(_ flag: String, _ name: String?) throws -> NumberFormat? {
+    private static func parse(_ flag: String, _ name: String?) throws(SwiftletError) -> NumberFormat? {
         guard let name else { return nil }
-        guard let format = NumberFormat(rawValue: name) else {
-            let known = KVFormat.supported.map(\.rawValue).joined(separator: ", ")
+        guard let format = NumberFormat(rawValue: name.lowercased()), KVFormat.supported.contains(format)
+        else {
+            let known = KVFormat.supported.map(\.rawValue).joined(separator: " or ")
             throw SwiftletError(
-                .invalidArgument, "\(flag) \(name) is not a number format; choose one of \(known)")
+                .invalidArgument, "\(flag) \(name) is not a number format of the cache; expected \(known)")
         }
         return format
     }

@@ -1,40 +1,73 @@
 import ArgumentParser
 import SwiftletEngine
+import SwiftletTensor
 
 /// How tokens are drawn; what is not given comes from the model's own settings.
 struct SamplingFlags: ParsableArguments {
-    @Option(name: .customLong("temp"), help: "Temperature; 0 always takes the likeliest token.")
+    @Option(
+        name: [.customLong("temp"), .customLong("temperature")], parsing: .unconditional,
+        help: "Temperature; 0 always takes the likeliest token.", transform: FlagValues.number)
     var temperature: Double?
 
-    @Option(help: "Draw from the k likeliest tokens; 0 is all.")
+    @Option(
+        parsing: .unconditional, help: "Draw from the k likeliest tokens; 0 is all.",
+        transform: FlagValues.integer)
     var topK: Int?
 
-    @Option(help: "Draw from the likeliest tokens that hold this much probability; 1 is all.")
+    @Option(
+        parsing: .unconditional,
+        help: "Draw from the likeliest tokens that hold this much probability; 1 is all.",
+        transform: FlagValues.number)
     var topP: Double?
 
-    @Option(help: "Leave out tokens below this share of the likeliest one's probability; 0 is off.")
+    @Option(
+        parsing: .unconditional,
+        help: "Leave out tokens below this share of the likeliest one's probability; 0 is off.",
+        transform: FlagValues.number)
     var minP: Double?
 
     @Option(
-        name: [.customLong("typical"), .customLong("typical-p")], help: "Locally typical sampling; 1 is off.")
+        name: [.customLong("typical"), .customLong("typical-p")], parsing: .unconditional,
+        help: "Locally typical sampling: how much probability to keep; 1 is off.",
+        transform: FlagValues.number)
     var typicalP: Double?
 
-    @Option(help: "Divide the logits of recent tokens by this; 1 is off.")
+    @Option(
+        parsing: .unconditional, help: "Divide the logits of recent tokens by this; 1 is off.",
+        transform: FlagValues.number)
     var repeatPenalty: Double?
 
-    @Option(help: "Subtract this from the logits of recent tokens.")
+    @Option(
+        parsing: .unconditional, help: "Subtract this from the logits of recent tokens.",
+        transform: FlagValues.number)
     var presencePenalty: Double?
 
-    @Option(help: "Subtract this from the logits of recent tokens, for every occurrence.")
+    @Option(
+        parsing: .unconditional,
+        help: "Subtract this from the logits of recent tokens, for every occurrence.",
+        transform: FlagValues.number)
     var frequencyPenalty: Double?
 
-    @Option(help: "How many recent tokens the penalties look at; -1 is all.")
+    @Option(
+        parsing: .unconditional, help: "How many recent tokens the penalties look at; -1 is all.",
+        transform: FlagValues.integer)
     var repeatLastN: Int?
 
-    @Option(name: [.customShort("s"), .long], help: "Seed of the draws; the same seed draws the same text.")
-    var seed: UInt64?
+    @Option(
+        name: [.short, .long], parsing: .unconditional,
+        help: "Seed of the draws: the same seed draws the same text; -1 picks one.",
+        transform: FlagValues.seed)
+    var seed: Seed?
 
-    func apply(to options: inout SamplingOptions) throws {
+    func validate() throws {
+        try SwiftletError.asUsageError { () throws(SwiftletError) in
+            var options = SamplingOptions()
+            apply(to: &options)
+            try options.validate()
+        }
+    }
+
+    func apply(to options: inout SamplingOptions) {
         options.temperature = temperature ?? options.temperature
         options.topK = topK ?? options.topK
         options.topP = topP ?? options.topP
@@ -44,8 +77,7 @@ struct SamplingFlags: ParsableArguments {
         options.presencePenalty = presencePenalty ?? options.presencePenalty
         options.frequencyPenalty = frequencyPenalty ?? options.frequencyPenalty
         options.repeatLastN = repeatLastN ?? options.repeatLastN
-        options.seed = seed
-        try options.validate()
+        options.seed = seed?.value
     }
 }
 

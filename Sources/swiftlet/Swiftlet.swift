@@ -1,6 +1,6 @@
 import ArgumentParser
 
-@main
+/// The root of all commands.
 struct Swiftlet: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftlet",
@@ -18,9 +18,17 @@ struct Swiftlet: ParsableCommand {
               swiftlet run -m model.gguf -p "Once upon a time" -n 100 --temp 0
               swiftlet run -m HuggingFaceTB/SmolLM2-135M "The capital of France is"
 
-            Shell completion: swiftlet --generate-completion-script bash|zsh|fish
+            Results go to standard output, everything else to standard error. Exit status: 0 done; 64 wrong \
+            flags or values; 65 a file is damaged or not supported; 66 a file or model cannot be found or \
+            read; 69 the context or the memory is too small; 74 output cannot be written; 130 ended by Ctrl-C.
+
+            Shell completion:
+
+              swiftlet --generate-completion-script bash > /etc/bash_completion.d/swiftlet
+              swiftlet --generate-completion-script zsh > "${fpath[1]}/_swiftlet"
+              swiftlet --generate-completion-script fish > ~/.config/fish/completions/swiftlet.fish
             """,
-        version: version,
+        version: "swiftlet \(version)",
         subcommands: [
             Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self,
         ])

@@ -16,13 +16,12 @@ struct Tokenize: ParsableCommand {
               cat text.txt | swiftlet tokenize -f - --no-special
             """)
 
-    @Argument(help: "The text.") var text: String?
-    @Option(name: [.short, .long], help: "The text, as an option.") var prompt: String?
-    @Option(name: [.short, .long], help: "Read a file; - is standard input.", completion: .file())
-    var file: String?
+    @OptionGroup var text: TextOptions
     @OptionGroup var model: ModelChoice
 
-    @Flag(name: .customLong("no-special"), help: "Add no start or end tokens.") var addsNoSpecial = false
+    @Flag(
+        name: [.customLong("no-special"), .customLong("no-bos")], help: "Add no start or end tokens.")
+    var addsNoSpecial = false
 
     @Flag(name: .customLong("no-parse-special"), help: "Read the names of special tokens as ordinary text.")
     var parsesNoSpecial = false
@@ -30,10 +29,10 @@ struct Tokenize: ParsableCommand {
     @Flag(name: .customLong("json"), help: "Print one JSON object with ids and pieces.") var isJSON = false
 
     func run() throws {
-        let input = try TextInput.read([text, prompt], file: file, example: "swiftlet tokenize \"Hello\"")
+        let input = try text.read(example: "swiftlet tokenize \"Hello, world\"")
         let tokenizer = try Model.loadTokenizer(model.model)
         let ids = tokenizer.encode(input, addSpecial: !addsNoSpecial, parseSpecial: !parsesNoSpecial)
-        Console.write(isJSON ? Self.json(ids, tokenizer) : Self.table(ids, tokenizer))
+        try Console.write(isJSON ? Self.json(ids, tokenizer) : Self.table(ids, tokenizer))
     }
 
     private static func table(_ ids: [TokenID], _ tokenizer: Tokenizer) -> String {
@@ -66,27 +65,44 @@ struct Detokenize: ParsableCommand {
               swiftlet tokenize "Hello" --json | jq -c .ids | swiftlet detokenize -f -
             """)
 
-    @Argument(help: "Token ids.") var ids: [String] = []
-    @Option(name: [.short, .long], help: "Read ids from a file; - is standard input.", completion: .file())
+    @Argument(help: "Token ids; default: standard input.") var ids: [String] = []
+
+    @Option(
+        name: [.short, .long], parsing: .unconditional, help: "Read ids from a file; - is standard input.",
+        completion: .file())
     var file: String?
     @OptionGroup var model: ModelChoice
     @Flag(name: .customLong("no-special"), help: "Leave special tokens out.") var skipsSpecial = false
-    @Flag(name: .customLong("json"), help: "Print one JSON object with ids, pieces and text.") var isJSON =
-        false
+
+    @Flag(name: .customLong("json"), help: "Print one JSON object with text, ids and pieces.")
+    var isJSON = false
+
+    func validate() throws {
+        if file != nil, !ids.isEmpty {
+            throw ValidationError("There are ids in the arguments and in -f, expected one of them")
+        }
+    }
 
     func run() throws {
-        let given = ids.isEmpty ? nil : ids.joined(separator: " ")
-        let input = try TextInput.read([given], file: file, example: "swiftlet detokenize 1 2 3")
+        let ids = try TokenList.parse(input())
         let tokenizer = try Model.loadTokenizer(model.model)
-        let ids = try TokenList.parse(String(decoding: input, as: UTF8.self))
         for id in ids where id < 0 || Int(id) >= tokenizer.vocabularySize {
             throw SwiftletError(
                 .invalidArgument,
                 "token id \(id) is out of range; this vocabulary has 0 to \(tokenizer.vocabularySize - 1)")
         }
         let bytes: [UInt8] = tokenizer.decode(ids, skipSpecial: skipsSpecial)
-        Console.write(isJSON ? Array(json(ids, tokenizer, bytes).utf8) : bytes)
-        if !isJSON, Console.isInteractive { Console.write("\n") }
+        try Console.write(isJSON ? Array(json(ids, tokenizer, bytes).utf8) : bytes)
+        if !isJSON, Console.isInteractive { try Console.write("\n") }
+    }
+
+    private func input() throws -> String {
+        if !ids.isEmpty { return ids.joined(separator: " ") }
+        if file == nil, Console.isTyped {
+            throw SwiftletError(
+                .invalidArgument, "there are no token ids; for example: swiftlet detokenize 1 2 3")
+        }
+        return String(decoding: try InputFile.read(file ?? "-", flag: "-f"), as: UTF8.self)
     }
 
     private func json(_ ids: [TokenID], _ tokenizer: Tokenizer, _ bytes: [UInt8]) -> String {
@@ -108,7 +124,9 @@ enum TokenList {
     static func parse(_ text: String) throws -> [TokenID] {
         try text.split { $0.isWhitespace || ",[]".contains($0) }.map { word in
             guard let id = TokenID(word) else {
-                throw SwiftletError(.invalidArgument, "'\(word)' is not a token id; expected whole numbers")
+                throw SwiftletError(
+                    .invalidArgument,
+                    "'\(word.prefix(40))' is not a token id; expected whole numbers such as 1,2,3")
             }
             return id
         }

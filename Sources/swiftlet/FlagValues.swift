@@ -1,0 +1,27 @@
+import ArgumentParser
+
+/// Reads the values of flags; the sentence of the error goes behind "The value 'x' is invalid for '-n'".
+enum FlagValues {
+    static func integer(_ text: String) throws -> Int {
+        guard let value = Int(text) else { throw ValidationError("expected a whole number") }
+        return value
+    }
+
+    static func number(_ text: String) throws -> Double {
+        guard let value = Double(text), value.isFinite else { throw ValidationError("expected a number") }
+        return value
+    }
+
+    static func seed(_ text: String) throws -> Seed {
+        if text == "-1" { return Seed(value: nil) }
+        guard let value = UInt64(text) else {
+            throw ValidationError("expected a whole number from 0 to \(UInt64.max), or -1 to pick one")
+        }
+        return Seed(value: value)
+    }
+}
+
+/// A seed as given; `nil` picks one.
+struct Seed: Hashable {
+    let value: UInt64?
+}

@@ -1,0 +1,31 @@
+/// A progress bar on standard error, drawn only for a person and only for work that takes a while.
+struct ProgressBar {
+    private let label: String
+    private let total: Int
+    private let start = ContinuousClock.now
+    private var shown: Int?
+
+    /// - Parameter total: the amount of work, in any unit.
+    init(_ label: String, total: Int) {
+        self.label = label
+        self.total = total
+    }
+
+    /// Redraws the bar if it moved.
+    mutating func update(_ done: Int) {
+        guard Console.isWatched, total > 0, ContinuousClock.now - start > .seconds(1) else { return }
+        let percent = Int(100 * min(Double(done) / Double(total), 1))
+        guard percent != shown else { return }
+        shown = percent
+        let filled = 30 * percent / 100
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
+        Console.draw("\r\(label) \(bar) \(percent) %")
+    }
+
+    /// Removes the bar.
+    mutating func finish() {
+        guard shown != nil else { return }
+        Console.draw("\r\u{1B}[K")
+        shown = nil
+    }
+}
