@@ -30,7 +30,7 @@ struct Swiftlet: ParsableCommand {
             """,
         version: "swiftlet \(version)",
         subcommands: [
-            Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self,
+            Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Synth.self,
         ])
 
     /// The version of this release, as in the change log.
