@@ -64,6 +64,14 @@ let package = Package(
             of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"],
             exclude: ["Fixtures"]),
         tests(of: "SwiftletEngine", ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletModels"]),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: [
+                "swiftlet", "SwiftletEngine", "SwiftletFormats", "SwiftletCache", "SwiftletTensor",
+                "SwiftletTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            exclude: ["Goldens"], swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

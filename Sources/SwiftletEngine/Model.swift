@@ -34,8 +34,13 @@ public final class Model: Sendable {
 
     /// Loads the tokenizer alone, as from a file that holds nothing but a vocabulary.
     ///
-    /// - Parameter argument: as in ``load(_:needsTokenizer:)``.
+    /// - Parameter argument: as in ``load(_:needsTokenizer:)``, or the path of a `tokenizer.json`.
     public static func loadTokenizer(_ argument: String?) throws(SwiftletError) -> Tokenizer {
+        if let argument, argument == "tokenizer.json" || argument.hasSuffix("/tokenizer.json"),
+            System.kind(of: argument) == .file
+        {
+            return try Tokenizer.load(directory: argument.dropLast("tokenizer.json".count) + ".")
+        }
         let source = try ModelSource.named(argument)
         guard let tokenizer = try tokenizer(of: source, isNeeded: true) else {
             throw SwiftletError(.missing, "\(source.path) has no tokenizer")

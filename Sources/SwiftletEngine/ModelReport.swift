@@ -54,7 +54,8 @@ public struct ModelReport {
             fileFormat = "gguf v\(file.version)"
             tensors = file.tensors.map { tensor in
                 StoredTensor(
-                    name: tensor.name, shape: tensor.shape, format: tensor.formatName,
+                    name: tensor.name, shape: tensor.shape,
+                    format: tensor.format?.rawValue ?? tensor.formatName,
                     bytes: tensor.format?.byteCount(of: Self.count(tensor.shape)) ?? 0)
             }
         case .directory(let directory):

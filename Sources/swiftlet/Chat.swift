@@ -12,7 +12,7 @@ struct Chat: ParsableCommand {
             go to standard output, everything else to standard error.
 
               swiftlet chat
-              swiftlet chat -m HuggingFaceTB/SmolLM2-135M-Instruct --system "Answer in one sentence."
+              swiftlet chat -m HuggingFaceTB/SmolLM2-135M-Instruct --system "Be brief."
               echo "Who are you?" | swiftlet chat -n 50
             """)
 

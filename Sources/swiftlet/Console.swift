@@ -3,10 +3,15 @@ import SwiftletTensor
 
 /// Standard output and standard error.
 enum Console {
-    /// Makes the standard streams safe to use: a reader that goes away ends the process quietly, and a stream
-    /// that was closed cannot be mistaken for a file that is opened later.
+    /// Makes the standard streams safe to use: a reader that goes away ends the process quietly, signals that
+    /// the parent process had blocked arrive, and a stream that was closed cannot be mistaken for a file that
+    /// is opened later.
     static func prepare() {
         signal(SIGPIPE, SIG_DFL)
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        for number in [SIGINT, SIGTERM, SIGPIPE] { sigaddset(&signals, number) }
+        pthread_sigmask(SIG_UNBLOCK, &signals, nil)
         for stream in 0...2 where fcntl(Int32(stream), F_GETFD) < 0 { _ = open("/dev/null", O_RDONLY) }
     }
 

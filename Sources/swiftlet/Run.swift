@@ -13,7 +13,7 @@ struct Run: ParsableCommand {
             belong to the text; -bf keeps it.
 
               swiftlet run "Once upon a time"
-              swiftlet run -m model.gguf -f prompt.txt -n 200 --temp 0.7 --top-p 0.9 --seed 1
+              swiftlet run -m model.gguf -f prompt.txt -n 200 --temp 0.7 --seed 1
               swiftlet run -e "Dear Anna,\\n\\n" --stop "Yours" > letter.txt
               echo "Once upon a time" | swiftlet run --json -n 50
             """)

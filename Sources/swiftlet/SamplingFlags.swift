@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import SwiftletEngine
 import SwiftletTensor
 
@@ -84,11 +85,13 @@ struct SamplingFlags: ParsableArguments {
 extension SamplingOptions {
     /// The chain with its settings, for `-v`.
     var summary: String {
-        """
-        sampling: \(Sampler.stageOrder.joined(separator: " → "))
-          penalties repeat \(repeatPenalty), presence \(presencePenalty), frequency \(frequencyPenalty), \
-        last \(repeatLastN)
-          top-k \(topK), typical \(typicalP), top-p \(topP), min-p \(minP), temperature \(temperature)
-        """
+        func text(_ value: Double) -> String { String(format: "%g", value) }
+        return """
+            sampling: \(Sampler.stageOrder.joined(separator: " → "))
+              penalties repeat \(text(repeatPenalty)), presence \(text(presencePenalty)), \
+            frequency \(text(frequencyPenalty)), last \(repeatLastN)
+              top-k \(topK), typical \(text(typicalP)), top-p \(text(topP)), min-p \(text(minP)), \
+            temperature \(text(temperature))
+            """
     }
 }

@@ -26,7 +26,8 @@ struct Swiftlet: ParsableCommand {
 
               swiftlet --generate-completion-script bash > /etc/bash_completion.d/swiftlet
               swiftlet --generate-completion-script zsh > "${fpath[1]}/_swiftlet"
-              swiftlet --generate-completion-script fish > ~/.config/fish/completions/swiftlet.fish
+              cd ~/.config/fish/completions
+              swiftlet --generate-completion-script fish > swiftlet.fish
             """,
         version: "swiftlet \(version)",
         subcommands: [
