@@ -37,10 +37,18 @@ const sl_kernels *sl_kernels_for(sl_isa isa) {
                 && __builtin_cpu_supports("f16c");
             return runs ? &sl_table_avx2 : NULL;
         }
+        case SL_ISA_AVXVNNI: {
+            const bool runs = __builtin_cpu_supports("avxvnni");
+            return runs && sl_kernels_for(SL_ISA_AVX2) ? &sl_table_avxvnni : NULL;
+        }
         case SL_ISA_AVX512: {
             const bool runs = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
                 && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
             return runs && sl_kernels_for(SL_ISA_AVX2) ? &sl_table_avx512 : NULL;
+        }
+        case SL_ISA_AVX512VNNI: {
+            const bool runs = __builtin_cpu_supports("avx512vnni");
+            return runs && sl_kernels_for(SL_ISA_AVX512) ? &sl_table_avx512vnni : NULL;
         }
 #elif defined(__aarch64__)
         case SL_ISA_NEON: return &sl_table_neon;
@@ -50,7 +58,7 @@ const sl_kernels *sl_kernels_for(sl_isa isa) {
 }
 
 const sl_kernels *sl_kernels_best(void) {
-    const sl_isa order[] = {SL_ISA_AVX512, SL_ISA_AVX2, SL_ISA_NEON};
+    const sl_isa order[] = {SL_ISA_AVX512VNNI, SL_ISA_AVX512, SL_ISA_AVXVNNI, SL_ISA_AVX2, SL_ISA_NEON};
     for (size_t i = 0; i < sizeof order / sizeof *order; i++) {
         const sl_kernels *table = sl_kernels_for(order[i]);
         if (table) return table;
@@ -58,7 +66,13 @@ const sl_kernels *sl_kernels_best(void) {
     return &sl_table_scalar;
 }
 
-size_t sl_matmul_scratch(size_t cols) { return SL_ROW_TILE * cols; }
+// matmul_q8 keeps SL_Q_ROWS rows of at most 48 bytes per group of 32, and 16 stored rows of at most 34 bytes
+// per 32.
+size_t sl_matmul_scratch(size_t cols) {
+    const size_t packed = SL_Q_ROWS * 48 * cols / 32, spare = 16 * 34 * cols / 32;
+    const size_t floats = (packed + spare) / sizeof(float) + 1;
+    return floats > SL_ROW_TILE * cols ? floats : SL_ROW_TILE * cols;
+}
 
 size_t sl_attend_scratch(size_t key_size, size_t value_size) {
     return SL_KV_TILE * (key_size + value_size) + SL_QUERY_TILE * (SL_KV_TILE + 2);

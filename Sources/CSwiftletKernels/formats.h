@@ -88,7 +88,7 @@ bool sl_quantize_blocks(sl_format format, const float *src, void *dst, size_t n)
 
 extern const sl_kernels sl_table_scalar;
 #if defined(__x86_64__)
-extern const sl_kernels sl_table_avx2, sl_table_avx512;
+extern const sl_kernels sl_table_avx2, sl_table_avxvnni, sl_table_avx512, sl_table_avx512vnni;
 #elif defined(__aarch64__)
 extern const sl_kernels sl_table_neon;
 #endif

@@ -9,7 +9,7 @@
 #define SL_NAME "neon"
 #define SL_TABLE sl_table_neon
 
-enum { LANES = 4, ROWS = 4, TOKENS = 5 };
+enum { LANES = 4, ROWS = 4, TOKENS = 5, Q_TOKENS = 4 };
 typedef float32x4_t V;
 
 SL_INLINE V v_set(float a) { return vdupq_n_f32(a); }
@@ -75,5 +75,7 @@ SL_INLINE float v_sum(V v) {
 #include "dense.h"
 #include "elementwise.h"
 #include "attention.h"
+#include "portable.h"
+#include "integer.h"
 #include "table.h"
 #endif

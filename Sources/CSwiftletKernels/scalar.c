@@ -8,7 +8,7 @@
 #define SL_NAME "scalar"
 #define SL_TABLE sl_table_scalar
 
-enum { LANES = 4, ROWS = 4, TOKENS = 2 };
+enum { LANES = 4, ROWS = 4, TOKENS = 2, Q_TOKENS = 2 };
 typedef float V __attribute__((vector_size(16)));
 typedef int32_t VI __attribute__((vector_size(16)));
 
@@ -84,4 +84,6 @@ SL_INLINE float v_sum(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 #include "dense.h"
 #include "elementwise.h"
 #include "attention.h"
+#include "portable.h"
+#include "integer.h"
 #include "table.h"

@@ -4,6 +4,8 @@ import CSwiftletKernels
 extension Compute {
     /// Rows of a weight matrix per task: small enough to balance, large enough to stream.
     private static let rowsPerTask = 64
+    /// The same for integer products of several tokens: one block of unpacked rows.
+    private static let rowsPerTile = 32
 
     /// `y = W·x` for every row of `x`.
     ///
@@ -13,25 +15,66 @@ extension Compute {
     ///   - y: overwritten, `[tokens, rows]`.
     /// - Complexity: `tokens × rows × columns` multiply-adds; every weight is read once.
     package func linear(_ matrix: Matrix, _ x: Activations, into y: Activations) {
-        precondition(
-            x.columns == matrix.columns && y.columns == matrix.rows && x.rows == y.rows,
-            "\(matrix.rows)×\(matrix.columns) times \(x.rows)×\(x.columns) into \(y.rows)×\(y.columns)")
-        guard let format = matrix.tensor.format.kernel, x.rows > 0 else { return }
-        let step = Self.rowsPerTask
-        run((matrix.rows + step - 1) / step) { task, scratch in
-            let first = task * step
-            let count = min(step, matrix.rows - first)
-            if x.rows == 1 {
-                kernels.matvec(
-                    format, matrix.row(first), rows: count, columns: matrix.columns, x.data,
-                    into: y.data + first)
-            } else {
-                kernels.matmul(
-                    format, matrix.row(first), rows: count, columns: matrix.columns, x.data,
-                    stride: x.columns,
-                    tokens: x.rows, into: y.data + first, stride: y.columns, scratch: scratch)
+        linear([(matrix, y)], x)
+    }
+
+    /// `y = W·x` for several matrices of the same input, as one piece of work.
+    ///
+    /// - Parameters:
+    ///   - products: matrices `[rows, columns]` and what they overwrite, `[tokens, rows]`.
+    ///   - x: `[tokens, columns]`.
+    package func linear(_ products: [(matrix: Matrix, y: Activations)], _ x: Activations) {
+        for (matrix, y) in products {
+            precondition(
+                x.columns == matrix.columns && y.columns == matrix.rows && x.rows == y.rows,
+                "\(matrix.rows)×\(matrix.columns) times \(x.rows)×\(x.columns) into \(y.rows)×\(y.columns)")
+        }
+        guard x.rows > 0 else { return }
+        let usesIntegers = activations == .quantized && products.contains { $0.matrix.tensor.format.isBlocked }
+        let blocks = usesIntegers ? quantize(x) : nil
+        let step = x.rows > 1 ? Self.rowsPerTile : Self.rowsPerTask
+        let tasks = products.reduce(0) { $0 + ($1.matrix.rows + step - 1) / step }
+        run(tasks) { task, scratch in
+            var first = task * step
+            for (matrix, y) in products {
+                if first < matrix.rows {
+                    multiply(matrix, first..<min(first + step, matrix.rows), x, blocks, into: y, scratch)
+                    return
+                }
+                first -= (matrix.rows + step - 1) / step * step
             }
         }
+    }
+
+    /// Some rows of one product.
+    private func multiply(
+        _ matrix: Matrix, _ rows: Range<Int>, _ x: Activations, _ blocks: UnsafePointer<sl_q8_block>?,
+        into y: Activations, _ scratch: UnsafeMutablePointer<Float>
+    ) {
+        guard let format = matrix.tensor.format.kernel else { return }
+        let weights = matrix.row(rows.lowerBound), target = y.data + rows.lowerBound
+        if let blocks, matrix.tensor.format.isBlocked {
+            kernels.matmul(
+                format, weights, rows: rows.count, columns: matrix.columns, quantized: blocks,
+                tokens: x.rows, into: target, stride: y.columns, scratch: scratch)
+        } else if x.rows == 1 {
+            kernels.matvec(
+                format, weights, rows: rows.count, columns: matrix.columns, x.data, into: target)
+        } else {
+            kernels.matmul(
+                format, weights, rows: rows.count, columns: matrix.columns, x.data, stride: x.columns,
+                tokens: x.rows, into: target, stride: y.columns, scratch: scratch)
+        }
+    }
+
+    /// Quantised copies of the rows of `x`, valid until the next product.
+    private func quantize(_ x: Activations) -> UnsafePointer<sl_q8_block> {
+        let perRow = x.columns / Kernels.activationBlock
+        let blocks = quantizedBlocks(x.rows * perRow)
+        forEachRow(of: x) { row in
+            kernels.quantizeActivations(x[row: row], count: x.columns, into: blocks + row * perRow)
+        }
+        return UnsafePointer(blocks)
     }
 
     /// Adds `bias`, `[columns]`, to every row of `x`.

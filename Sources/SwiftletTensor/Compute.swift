@@ -1,4 +1,13 @@
+import CSwiftletKernels
 import Synchronization
+
+/// How matrix products treat their input where the weights are stored in blocks.
+public enum ActivationPrecision: Hashable, Sendable {
+    /// Rounded to 8 bits per number, one scale per 32: products are integers, which is fastest.
+    case quantized
+    /// As they are: weights are turned into floats, and products are rounded in binary32 only.
+    case exact
+}
 
 /// The kernels, threads and scratch memory that one engine computes with.
 ///
@@ -6,22 +15,38 @@ import Synchronization
 package final class Compute {
     package let kernels: Kernels
     package let pool: ThreadPool
+    package let activations: ActivationPrecision
     private let nextTask = Atomic<Int>(0)
     private var scratches: [UnsafeMutableBufferPointer<Float>] = []
+    private var quantized = UnsafeMutableBufferPointer<sl_q8_block>(start: nil, count: 0)
 
     /// Starts the threads.
     ///
     /// - Parameters:
     ///   - kernels: the instruction set to use.
     ///   - threadCount: threads that share the work, at least 1.
-    package init(kernels: Kernels, threadCount: Int) {
+    ///   - activations: how matrix products treat their input.
+    package init(kernels: Kernels, threadCount: Int, activations: ActivationPrecision = .quantized) {
         self.kernels = kernels
+        self.activations = activations
         pool = ThreadPool(threadCount: threadCount)
         reserveScratch(Kernels.attendScratch(keySize: 256, valueSize: 256))
     }
 
     deinit {
         for scratch in scratches { scratch.deallocate() }
+        quantized.deallocate()
+    }
+
+    /// Memory for quantised activations, kept for the next product; it grows to the largest one seen.
+    func quantizedBlocks(_ count: Int) -> UnsafeMutablePointer<sl_q8_block> {
+        if count > quantized.count {
+            quantized.deallocate()
+            let raw = UnsafeMutableRawBufferPointer.allocate(
+                byteCount: count * MemoryLayout<sl_q8_block>.stride, alignment: 64)
+            quantized = raw.bindMemory(to: sl_q8_block.self)
+        }
+        return quantized.baseAddress.unsafelyUnwrapped
     }
 
     /// Makes every thread's scratch memory at least `floats` long; called when a model is loaded.

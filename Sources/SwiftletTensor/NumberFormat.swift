@@ -38,6 +38,9 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
         }
     }
 
+    /// Whether several numbers share a scale; such weights multiply quantised activations in integers.
+    package var isBlocked: Bool { blockElements > 1 }
+
     /// Bytes per block.
     public var blockBytes: Int {
         switch self {

@@ -25,7 +25,7 @@ typedef enum sl_format {
 size_t sl_block_elements(sl_format format);
 size_t sl_block_bytes(sl_format format);
 
-typedef enum sl_isa { SL_ISA_SCALAR, SL_ISA_AVX2, SL_ISA_AVX512, SL_ISA_NEON, SL_ISA_COUNT } sl_isa;
+typedef enum sl_isa { SL_ISA_SCALAR, SL_ISA_AVX2, SL_ISA_AVXVNNI, SL_ISA_AVX512, SL_ISA_AVX512VNNI, SL_ISA_NEON, SL_ISA_COUNT } sl_isa;
 
 // Two ways to pair the dimensions that one angle rotates: (i, i + n/2), or (2i, 2i + 1).
 typedef enum sl_rope_pairing { SL_ROPE_HALVES, SL_ROPE_ADJACENT } sl_rope_pairing;
@@ -51,6 +51,16 @@ typedef struct sl_queries {
     int32_t window;                 // 0: none; else row visible iff query position - row position < window
 } sl_queries;                       // always: row visible iff row position <= query position
 
+// 32 activations, rounded to whole multiples of d: code = nearest(x / d), ties to even.
+// d = largest magnitude / 127; 0 below 2^-100, NaN if a number is not finite.
+typedef struct sl_q8_block {
+    float d;
+    float dsum, half_dsum[2];       // d times the sums
+    int32_t sum, half_sum[2];       // of all codes, and of the first and last 16
+    int32_t unused;
+    int8_t codes[32];
+} sl_q8_block;
+
 // Guarantees, within one table:
 // - dequantize and quantize give the bits of `Reference`; stored numbers may lie at any address;
 // - dot, matvec and matmul give the same bits for the same row and token, whatever the rows, tokens and
@@ -60,7 +70,7 @@ typedef struct sl_queries {
 // - NaN propagates, except from cached rows that are masked.
 typedef struct sl_kernels {
     sl_isa isa;
-    const char *name;               // "scalar", "avx2", "avx512", "neon"
+    const char *name;               // what SWIFTLET_ISA calls it
 
     // dst[n] = binary32 of n stored elements; n is a multiple of the block.
     void (*dequantize)(sl_format format, const void *src, float *dst, size_t n);
@@ -74,6 +84,14 @@ typedef struct sl_kernels {
     // y[token, row] = Σ W[row, ·]·x[token, ·]; strides in floats; scratch of sl_matmul_scratch floats.
     void (*matmul)(sl_format format, const void *w, size_t rows, size_t cols, const float *x, size_t x_stride,
                    size_t tokens, float *y, size_t y_stride, float *scratch);
+
+    // y[n / 32] = blocks of x[n], n a multiple of 32; the same bits in every table.
+    void (*quantize_q8)(const float *x, size_t n, sl_q8_block *y);
+    // matmul with quantised activations, [tokens, cols / 32] blocks, for the Q formats; false for the others.
+    // Integers are exact per group of 32 or 16; |error| ≤ (cols/16 + 4)·2⁻²³·Σ|w·x| beside the exact product of
+    // weights and codes. scratch: sl_matmul_scratch floats.
+    bool (*matmul_q8)(sl_format format, const void *w, size_t rows, size_t cols, const sl_q8_block *x,
+                      size_t tokens, float *y, size_t y_stride, void *scratch);
 
     void (*add)(float *x, const float *y, size_t n);                      // x += y
     void (*scale)(float *x, float a, size_t n);                           // x *= a
