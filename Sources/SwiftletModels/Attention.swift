@@ -32,14 +32,18 @@ struct Attention: Sendable {
     {
         let mark = pass.workspace.mark
         defer { pass.workspace.release(to: mark) }
-        let q = query(x, pass)  // [rows, heads·d]
-        normalizeHeads(q, queryNorm, pass)
-        var keysAndValues: (Activations, Activations)?
+        let q = pass.workspace.take(x.rows, query.weight.rows)  // [rows, heads·d]
+        var keysAndValues: (keys: Activations, values: Activations)?
         if pass.storesRows(ofLayer: layer) {
-            let k = key(x, pass)  // [rows, kvHeads·d]
+            let k = pass.workspace.take(x.rows, key.weight.rows)  // [rows, kvHeads·d]
+            let v = pass.workspace.take(x.rows, value.weight.rows)
+            Projection.apply([(query, q), (key, k), (value, v)], x, pass)
             normalizeHeads(k, keyNorm, pass)
-            keysAndValues = (k, value(x, pass))
+            keysAndValues = (k, v)
+        } else {
+            query(x, pass, into: q)
         }
+        normalizeHeads(q, queryNorm, pass)
         let mixed = pass.workspace.take(x.rows, q.columns)
         try pass.attend(layer: layer, queries: q, keysAndValues: keysAndValues, into: mixed)
         output(mixed, pass, into: update)

@@ -19,8 +19,10 @@ struct FeedForward: Sendable {
     func callAsFunction(_ x: Activations, _ pass: ForwardPass, into update: Activations) {
         let mark = pass.workspace.mark
         defer { pass.workspace.release(to: mark) }
-        let gated = gate(x, pass)  // [rows, inner]
-        pass.compute.gate(gated, with: up(x, pass), activation)
+        let gated = pass.workspace.take(x.rows, gate.weight.rows)  // [rows, inner]
+        let lifted = pass.workspace.take(x.rows, up.weight.rows)
+        Projection.apply([(gate, gated), (up, lifted)], x, pass)
+        pass.compute.gate(gated, with: lifted, activation)
         down(gated, pass, into: update)
     }
 }
@@ -37,16 +39,19 @@ struct Projection: Sendable {
         bias = hasBias ? try loader.vector("\(name).bias", rows) : nil
     }
 
-    /// `[tokens, rows]` in the workspace of the pass.
-    func callAsFunction(_ x: Activations, _ pass: ForwardPass) -> Activations {
-        let y = pass.workspace.take(x.rows, weight.rows)
-        self(x, pass, into: y)
-        return y
-    }
-
     /// Overwrites `y`, `[tokens, rows]`.
     func callAsFunction(_ x: Activations, _ pass: ForwardPass, into y: Activations) {
-        pass.compute.linear(weight, x, into: y)
-        if let bias { pass.compute.addBias(bias, to: y) }
+        Self.apply([(self, y)], x, pass)
+    }
+
+    /// Several projections of the same input as one piece of work: it is quantised once, and the threads meet
+    /// once.
+    static func apply(
+        _ projections: [(projection: Projection, y: Activations)], _ x: Activations, _ pass: ForwardPass
+    ) {
+        pass.compute.linear(projections.map { ($0.projection.weight, $0.y) }, x)
+        for (projection, y) in projections {
+            if let bias = projection.bias { pass.compute.addBias(bias, to: y) }
+        }
     }
 }

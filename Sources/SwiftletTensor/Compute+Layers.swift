@@ -30,7 +30,8 @@ extension Compute {
                 "\(matrix.rows)×\(matrix.columns) times \(x.rows)×\(x.columns) into \(y.rows)×\(y.columns)")
         }
         guard x.rows > 0 else { return }
-        let usesIntegers = activations == .quantized && products.contains { $0.matrix.tensor.format.isBlocked }
+        let usesIntegers =
+            activations == .quantized && products.contains { $0.matrix.tensor.format.isBlocked }
         let blocks = usesIntegers ? quantize(x) : nil
         let step = x.rows > 1 ? Self.rowsPerTile : Self.rowsPerTask
         let tasks = products.reduce(0) { $0 + ($1.matrix.rows + step - 1) / step }

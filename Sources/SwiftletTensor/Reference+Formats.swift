@@ -15,6 +15,18 @@ extension Reference {
         }
     }
 
+    /// The parts of stored numbers `scale·code + offset`: `|scale·code| + |offset|`, which bounds the rounding
+    /// errors of a product that adds both parts separately.
+    package static func magnitudes(_ format: NumberFormat, _ bytes: [UInt8]) -> [Double] {
+        stride(from: 0, to: bytes.count, by: format.blockBytes).flatMap { start in
+            let block = Block(bytes: Array(bytes[start..<start + format.blockBytes]))
+            return (0..<format.blockElements).map {
+                let offset = block.offset($0, format)
+                return abs(block.number($0, format) - offset) + abs(offset)
+            }
+        }
+    }
+
     /// The value of binary16 bits.
     package static func half(_ bits: UInt16) -> Double {
         let sign: Double = bits >> 15 == 1 ? -1 : 1
@@ -82,16 +94,27 @@ extension Reference {
         }
 
         func q45K(_ i: Int, code: Int) -> Double {
-            let group = i / 32
-            let scale: Int, minimum: Int
-            if group < 4 {
-                scale = bits(4 + group, 0, 6)
-                minimum = bits(8 + group, 0, 6)
-            } else {
-                scale = bits(8 + group, 0, 4) + 16 * bits(group, 6, 2)
-                minimum = bits(8 + group, 4, 4) + 16 * bits(4 + group, 6, 2)
+            half(0) * Double(scaleAndMinimum(i / 32).scale) * Double(code) + offsetOfQ45K(i)
+        }
+
+        func offsetOfQ45K(_ i: Int) -> Double { -half(2) * Double(scaleAndMinimum(i / 32).minimum) }
+
+        func scaleAndMinimum(_ group: Int) -> (scale: Int, minimum: Int) {
+            if group < 4 { return (bits(4 + group, 0, 6), bits(8 + group, 0, 6)) }
+            return (
+                bits(8 + group, 0, 4) + 16 * bits(group, 6, 2),
+                bits(8 + group, 4, 4) + 16 * bits(4 + group, 6, 2)
+            )
+        }
+
+        /// What number `i` would be with a code of 0, in the formats that store a minimum; else 0.
+        func offset(_ i: Int, _ format: NumberFormat) -> Double {
+            switch format {
+            case .q4_1, .q5_1: half(2)
+            case .q2_K: -half(82) * Double(bits(i / 16, 4, 4))
+            case .q4_K, .q5_K: offsetOfQ45K(i)
+            default: 0
             }
-            return half(0) * Double(scale) * Double(code) - half(2) * Double(minimum)
         }
 
         func q6K(_ i: Int) -> Double {

@@ -64,10 +64,15 @@ struct Bench {
     let runner: Runner
     let kernels: Kernels
 
-    init(_ model: any LanguageModel, kernels: Kernels = .best, threads: Int = 2) {
+    init(
+        _ model: any LanguageModel, kernels: Kernels = .best, threads: Int = 2,
+        activations: ActivationPrecision = .quantized
+    ) {
         self.model = model
         self.kernels = kernels
-        runner = Runner(model: model, compute: Compute(kernels: kernels, threadCount: threads))
+        runner = Runner(
+            model: model,
+            compute: Compute(kernels: kernels, threadCount: threads, activations: activations))
     }
 
     func sequence(

@@ -56,6 +56,11 @@ struct Stored {
                 }
             }
         }
+        self.init(format, bytes: bytes)
+    }
+
+    /// Whole blocks.
+    init(_ format: NumberFormat, bytes: [UInt8]) {
         self.format = format
         self.bytes = bytes
         numbers = Reference.dequantize(format, bytes)
