@@ -101,7 +101,8 @@ SL_INLINE I i_gather(const uint8_t *p, size_t stride) {
 // Rows r and r + 4 in the two halves of a vector, so that the transposition stays within halves.
 SL_INLINE I i_two_rows(const uint8_t *p, size_t stride) {
     const __m128i low = _mm_loadu_si128((const __m128i *)p);
-    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), _mm_loadu_si128((const __m128i *)(p + 4 * stride)), 1);
+    const __m128i high = _mm_loadu_si128((const __m128i *)(p + 4 * stride));
+    return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
 SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
@@ -117,7 +118,11 @@ SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
 
 #ifndef SL_DOT4
 SL_INLINE I i_pairs(I u, I x) { return _mm256_maddubs_epi16(u, x); }
-SL_INLINE I i_pairs_signed(I w, I x) { return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w)); }
+
+SL_INLINE I i_pairs_signed(I w, I x) {
+    return _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(x, w));
+}
+
 SL_INLINE I i_add16(I a, I b) { return _mm256_add_epi16(a, b); }
 SL_INLINE I i_widen(I a) { return _mm256_madd_epi16(a, _mm256_set1_epi16(1)); }
 #endif

@@ -99,7 +99,8 @@ SL_INLINE I i_gather(const uint8_t *p, size_t stride) {
 
 // Rows r, r + 4, r + 8 and r + 12 in the quarters of a vector, so that the transposition stays within them.
 SL_INLINE I i_four_rows(const uint8_t *p, size_t stride) {
-    return four_quarters(_mm_loadu_si128((const __m128i *)p), _mm_loadu_si128((const __m128i *)(p + 4 * stride)),
+    return four_quarters(_mm_loadu_si128((const __m128i *)p),
+                         _mm_loadu_si128((const __m128i *)(p + 4 * stride)),
                          _mm_loadu_si128((const __m128i *)(p + 8 * stride)),
                          _mm_loadu_si128((const __m128i *)(p + 12 * stride)));
 }

@@ -4,7 +4,7 @@
 // sum across lanes is needed. Codes are unpacked into eight vectors per group of 32 elements; vector k holds
 // elements 4k…4k+3 of each row, one byte each, unsigned (q8_0 without SL_DOT4: signed).
 //
-// Per group and row the integer sum is exact, then one fused multiply-add (two for groups of 16) adds it, times
+// Per group and row the integer sum is exact, then a fused multiply-add (two for groups of 16) adds it, times
 // both scales, to the result, and one (two) more the minimum times the sum of the activations. Groups come in
 // order. So a result depends on nothing but its row and its token, and all instruction sets that fuse agree.
 // Expects what dense.h expects, the i_… primitives and Q_TOKENS.
@@ -66,7 +66,9 @@ SL_INLINE void dot_codes(const sl_format f, const int R, const int T, const int 
     SL_UNROLL for (int k = from; k < to; k++) {
         SL_UNROLL for (int t = 0; t < T; t++) {
             const I xk = i_spread(x[t]->codes + 4 * k);
-            SL_UNROLL for (int r = 0; r < R; r++) sums[r][t] = SL_DOT4(sums[r][t], i_load(codes[r] + (size_t)k * sizeof(I)), xk);
+            SL_UNROLL for (int r = 0; r < R; r++) {
+                sums[r][t] = SL_DOT4(sums[r][t], i_load(codes[r] + (size_t)k * sizeof(I)), xk);
+            }
         }
     }
 #else
@@ -79,7 +81,8 @@ SL_INLINE void dot_codes(const sl_format f, const int R, const int T, const int 
             SL_UNROLL for (int t = 0; t < T; t++) {
                 const I xk = i_spread(x[t]->codes + 4 * k);
                 SL_UNROLL for (int r = 0; r < R; r++) {
-                    const I w = i_load(codes[r] + (size_t)k * sizeof(I)), p = bits == 8 ? i_pairs_signed(w, xk) : i_pairs(w, xk);
+                    const I w = i_load(codes[r] + (size_t)k * sizeof(I));
+                    const I p = bits == 8 ? i_pairs_signed(w, xk) : i_pairs(w, xk);
                     pairs[r][t] = k == first ? p : i_add16(pairs[r][t], p);
                 }
             }
@@ -145,7 +148,10 @@ SL_INLINE void take(const sl_format f, const bool packs, const row_group *g, sin
 
 SL_INLINE I low_nibbles(I v) { return i_and(v, i_set(0x0f0f0f0f)); }
 SL_INLINE I high_nibbles(I v) { return i_and(i_right(v, 4), i_set(0x0f0f0f0f)); }
-SL_INLINE V scale_byte(V d, I v, int at, int32_t mask) { return v_mul(d, v_of_i(i_and(i_right(v, at), i_set(mask)))); }
+
+SL_INLINE V scale_byte(V d, I v, int at, int32_t mask) {
+    return v_mul(d, v_of_i(i_and(i_right(v, at), i_set(mask))));
+}
 
 // Bit `at` of every byte, times 16.
 SL_INLINE I bit_as_16(I v, int at) { return i_left(i_and(i_right(v, at), i_set(0x01010101)), 4); }
@@ -190,7 +196,8 @@ SL_INLINE void packed_scales(const I *header, V d, V dmin, int i, row_group *g) 
     } else {
         const int at = 8 * (i - 4);
         const I low = i_right(header[3], at), mask = i_set(15);
-        const I s = i_and(i_right(header[1], at + 6), i_set(3)), m = i_and(i_right(header[2], at + 6), i_set(3));
+        const I s = i_and(i_right(header[1], at + 6), i_set(3));
+        const I m = i_and(i_right(header[2], at + 6), i_set(3));
         g->scale[0] = v_mul(d, v_of_i(i_or(i_and(low, mask), i_left(s, 4))));
         g->minimum[0] = v_mul(dmin, v_of_i(i_or(i_and(i_right(low, 4), mask), i_left(m, 4))));
     }
@@ -387,8 +394,8 @@ SL_INLINE void packed_rows(const sl_format f, const uint8_t *packed, size_t rows
     }
 }
 
-SL_INLINE void matmul_q8_of(const sl_format f, const uint8_t *w, size_t rows, size_t cols, const sl_q8_block *x,
-                            size_t tokens, float *y, size_t y_stride, uint8_t *scratch) {
+SL_INLINE void matmul_q8_of(const sl_format f, const uint8_t *w, size_t rows, size_t cols,
+                            const sl_q8_block *x, size_t tokens, float *y, size_t y_stride, uint8_t *scratch) {
     const size_t stride = row_bytes(f, cols), groups = cols / SL_SMALL_BLOCK;
     const size_t tile = tokens == 1 ? LANES : SL_Q_ROWS;
     uint8_t *spare = scratch + SL_Q_ROWS / LANES * groups * group_bytes(f);

@@ -35,8 +35,8 @@ SL_INLINE V v_of_low_half(I a) {
 }
 
 SL_INLINE I i_gather(const uint8_t *p, size_t stride) {
-    return (I){(int32_t)sl_load_u32(p), (int32_t)sl_load_u32(p + stride), (int32_t)sl_load_u32(p + 2 * stride),
-               (int32_t)sl_load_u32(p + 3 * stride)};
+    return (I){(int32_t)sl_load_u32(p), (int32_t)sl_load_u32(p + stride),
+               (int32_t)sl_load_u32(p + 2 * stride), (int32_t)sl_load_u32(p + 3 * stride)};
 }
 
 SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
@@ -46,7 +46,9 @@ SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
 SL_INLINE I i_dot4(I sum, I u, I x) {
     for (int lane = 0; lane < 4; lane++) {
         const uint32_t codes = (uint32_t)u[lane], numbers = (uint32_t)x[lane];
-        for (int j = 0; j < 32; j += 8) sum[lane] += (int32_t)(codes >> j & 255) * (int8_t)(numbers >> j & 255);
+        for (int j = 0; j < 32; j += 8) {
+            sum[lane] += (int32_t)(codes >> j & 255) * (int8_t)(numbers >> j & 255);
+        }
     }
     return sum;
 }

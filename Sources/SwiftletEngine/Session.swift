@@ -17,6 +17,8 @@ public final class Session {
         public var batchSize = 512
         /// Number formats of cached keys and values.
         public var cacheFormat = KVFormat.f16
+        /// How products with block formats treat their input.
+        public var activations = ActivationPrecision.quantized
 
         /// Everything at its default.
         public init() {}
@@ -69,7 +71,8 @@ public final class Session {
         contextLength = options.contextLength ?? model.configuration.contextLength
         batchSize = options.batchSize
         runner = Runner(
-            model: model.network, compute: Compute(kernels: kernels, threadCount: threads))
+            model: model.network,
+            compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
         sequence = try KVSequence(
             layout: KVLayout(layers: model.network.cacheLayers), format: options.cacheFormat,
             rope: model.configuration.rope, scale: model.configuration.attentionScale, pool: KVPagePool(),

@@ -20,7 +20,7 @@ package struct Kernels: @unchecked Sendable {
     /// The table, immutable and alive as long as the process.
     package let table: UnsafePointer<sl_kernels>
 
-    /// The name that `SWIFTLET_ISA` takes: `scalar`, `avx2`, `avx512` or `neon`.
+    /// The name that `SWIFTLET_ISA` takes: `scalar`, `avx2`, `avxvnni`, `avx512`, `avx512vnni` or `neon`.
     package var name: String { String(cString: table.pointee.name) }
 
     /// Every table that this build has and this machine can run, slowest first.
