@@ -47,6 +47,7 @@ public struct Benchmark: Sendable {
         _ model: Model, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> BenchmarkResult? {
         try validate()
+        MemoryProbe.resetPeak()
         var options = options
         options.contextLength = test.depth + test.tokenCount
         let session = try Session(model, options)
@@ -86,7 +87,11 @@ public struct Benchmark: Sendable {
             operations: cost.operations, hasBlockWeights: model.mainFormat.blockElements > 1)
     }
 
-    private func validate() throws(SwiftletError) {
+    /// Checks every range.
+    ///
+    /// - Throws: `.invalidArgument` naming the flag, the value and the range.
+    public func validate() throws(SwiftletError) {
+        try options.validate()
         let limit = 1 << 30
         for (name, value, least) in [
             ("the number of prompt tokens (-p)", test.promptTokens, 0),

@@ -26,7 +26,8 @@ public struct BenchmarkResult: Sendable {
     public let seconds: [Double]
     /// Bytes of the cache at the end of a repetition.
     public let cacheBytes: Int
-    /// The most memory that the process had resident so far, in bytes.
+    /// The most memory that the process had resident during the test, in bytes; where the system cannot count
+    /// anew, since its start.
     public let peakResidentBytes: Int
     /// The least bytes that one repetition has to read; see `docs/commands/bench.md`.
     public let bytesRead: Double
@@ -35,6 +36,10 @@ public struct BenchmarkResult: Sendable {
     /// Whether most weights are in a block format, for which the ceiling is that of such products.
     public let hasBlockWeights: Bool
 
+    /// Mean of ``seconds``.
+    public var meanSeconds: Double { Statistics.mean(seconds) }
+    /// Sample standard deviation of ``seconds``; 0 for one repetition.
+    public var secondsDeviation: Double { Statistics.deviation(seconds) }
     /// Tokens per second of each repetition.
     public var rates: [Double] { seconds.map { Double(test.tokenCount) / $0 } }
     /// Mean of ``rates``.

@@ -31,7 +31,8 @@ struct Swiftlet: ParsableCommand {
             """,
         version: "swiftlet \(version)",
         subcommands: [
-            Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Synth.self,
+            Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Bench.self,
+            Quantize.self, Synth.self,
         ])
 
     /// The version of this release, as in the change log.

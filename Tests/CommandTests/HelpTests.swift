@@ -10,7 +10,10 @@ extension CommandTests {
     @Suite struct HelpTests {
         @Test(
             "help texts are as recorded",
-            arguments: ["", "run", "chat", "tokenize", "detokenize", "inspect", "logits", "synth"])
+            arguments: [
+                "", "run", "chat", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
+                "quantize",
+            ])
         func help(command: String) async throws {
             let run = try await CommandRun(command.isEmpty ? ["--help"] : [command, "--help"])
             #expect(run.status == 0)
@@ -50,12 +53,6 @@ extension CommandTests {
             #expect(run.sampling.repeatLastN == -1 && run.sampling.presencePenalty == -1)
             #expect(run.sampling.seed == Seed(value: 7))
             #expect(run.output.isVerbose && run.text.escape && run.length.ignoresStopTokens)
-        }
-
-        @Test("a context of 0 tokens is the model's own")
-        func modelContext() throws {
-            let run = try Run.parse(["hi", "-c", "0"])
-            #expect(try run.model.sessionOptions().contextLength == nil)
         }
 
         @Test(arguments: [
