@@ -33,8 +33,12 @@ public final class MappedFile: Sendable {
         if size > 0 {
             address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0)
             guard address != MAP_FAILED else {
+                let problem = errno
+                let isMemory = problem == ENOMEM
                 throw SwiftletError(
-                    .unreadable, "\(path): \(size) bytes cannot be mapped: \(System.message(errno))")
+                    isMemory ? .limit : .unreadable,
+                    "\(path): \(size) bytes cannot be mapped: \(System.message(problem))"
+                        + (isMemory ? "; raise the limit (ulimit -v) or use a smaller model" : ""))
             }
         }
         self.path = path

@@ -10,7 +10,7 @@ struct ModelOptions: ParsableArguments {
     @Option(
         name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
         help: ArgumentHelp(
-            "Most tokens in the context; default: what the model was made for.", valueName: "tokens"),
+            "Most tokens in the context; 0, the default, is what the model was made for.", valueName: "tokens"),
         transform: FlagValues.integer)
     var contextLength: Int?
 
@@ -36,7 +36,7 @@ struct ModelOptions: ParsableArguments {
     func sessionOptions(cacheFormat format: NumberFormat = .f16) throws(SwiftletError) -> Session.Options {
         var options = Session.Options()
         options.threadCount = threads
-        options.contextLength = contextLength
+        options.contextLength = contextLength == 0 ? nil : contextLength
         options.batchSize = batchSize ?? options.batchSize
         options.cacheFormat = try cache.format(default: format)
         return options

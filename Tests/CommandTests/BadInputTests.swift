@@ -38,7 +38,7 @@ extension CommandTests {
 
         /// Flags of `run` with values out of range.
         static let flags: [(flag: String, value: String)] = [
-            ("-n", "-5"), ("-n", "x"), ("-c", "0"), ("-t", "0"), ("-t", "-1"), ("-b", "0"), ("--temp", "-1"),
+            ("-n", "-5"), ("-n", "x"), ("-c", "-1"), ("-t", "0"), ("-t", "-1"), ("-b", "0"), ("--temp", "-1"),
             ("--temp", "nan"), ("--top-p", "2"), ("--top-k", "-1"), ("--min-p", "-0.1"),
             ("--repeat-penalty", "0"), ("--seed", "-2"), ("-ctk", "q9"), ("-ctv", "q8_0"), ("--stop", ""),
             ("--repeat-last-n", "-2"),

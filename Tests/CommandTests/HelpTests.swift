@@ -55,6 +55,12 @@ extension CommandTests {
             #expect(run.output.isVerbose && run.text.escape && run.length.ignoresStopTokens)
         }
 
+        @Test("a context of 0 tokens is the model's own")
+        func modelContext() throws {
+            let run = try Run.parse(["hi", "-c", "0"])
+            #expect(try run.model.sessionOptions().contextLength == nil)
+        }
+
         @Test(arguments: [
             (#"a\nb"#, "a\nb"), (#"\\n"#, #"\n"#), (#"\x41\x4"#, #"A\x4"#), (#"\q\"#, #"\q\"#),
             (#"\t\r\'\""#, "\t\r'\""),
