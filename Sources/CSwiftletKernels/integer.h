@@ -371,20 +371,29 @@ SL_INLINE void packed_tile(const sl_format f, const int T, const uint8_t *const 
     }
 }
 
+// Tokens per tile: what registers hold, with the magnitudes of signed codes beside the codes.
+SL_INLINE size_t token_tile(const sl_format f) {
+#ifndef SL_DOT4
+    if (code_bits(f) == 8) return 2;
+#endif
+    (void)f;
+    return Q_TOKENS;
+}
+
 // Up to SL_Q_ROWS packed rows times all tokens.
 SL_INLINE void packed_rows(const sl_format f, const uint8_t *packed, size_t rows, size_t groups,
                            const sl_q8_block *x, size_t tokens, float *y, size_t y_stride) {
-    const size_t vector = groups * group_bytes(f);
-    for (size_t t = 0; t < tokens; t += Q_TOKENS) {
-        const size_t count = tokens - t < Q_TOKENS ? tokens - t : Q_TOKENS;
+    const size_t vector = groups * group_bytes(f), tile = token_tile(f);
+    for (size_t t = 0; t < tokens; t += tile) {
+        const size_t count = tokens - t < tile ? tokens - t : tile;
         const sl_q8_block *xp[Q_TOKENS];
         for (size_t i = 0; i < count; i++) xp[i] = x + (t + i) * groups;
         for (size_t r = 0; r < rows; r += Q_VECTORS * LANES) {
             const uint8_t *first = packed + r / LANES * vector;
             const uint8_t *both[] = {first, rows - r > LANES ? first + vector : first};
             float *target = y + t * y_stride + r;
-            if (count == Q_TOKENS) {
-                packed_tile(f, Q_TOKENS, both, rows - r, xp, groups, target, y_stride);
+            if (count == tile) {
+                packed_tile(f, (int)tile, both, rows - r, xp, groups, target, y_stride);
             } else {
                 for (size_t i = 0; i < count; i++) {
                     packed_tile(f, 1, both, rows - r, xp + i, groups, target + i * y_stride, y_stride);
