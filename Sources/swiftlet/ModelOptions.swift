@@ -10,7 +10,8 @@ struct ModelOptions: ParsableArguments {
     @Option(
         name: [.customShort("c"), .customLong("ctx-size")], parsing: .unconditional,
         help: ArgumentHelp(
-            "Most tokens in the context; 0, the default, is what the model was made for.", valueName: "tokens"),
+            "Most tokens in the context; 0, the default, is what the model was made for.", valueName: "tokens"
+        ),
         transform: FlagValues.integer)
     var contextLength: Int?
 
