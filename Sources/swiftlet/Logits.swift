@@ -8,7 +8,8 @@ struct Logits: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Print raw logits, to compare with other implementations.",
         discussion: """
-            Needs no tokenizer. The cache is f32 unless -ctk and -ctv say otherwise.
+            Needs no tokenizer. Activations are never quantised, and the cache is f32 unless -ctk and -ctv say \
+            otherwise.
 
               swiftlet logits -m model.gguf --ids 1,2,3 --json
               swiftlet logits -m model.gguf --ids 1,2,3 --all --json
@@ -32,7 +33,8 @@ struct Logits: ParsableCommand {
         guard !ids.isEmpty else {
             throw SwiftletError(.invalidArgument, "--ids is empty, expected token ids such as 1,2,3")
         }
-        let options = try model.sessionOptions(cacheFormat: .f32)
+        var options = try model.sessionOptions(cacheFormat: .f32)
+        options.activations = .exact
         let session = try Session(Model.load(model.choice.model, needsTokenizer: false), options)
         if isJSON {
             try printJSON(ids, session)

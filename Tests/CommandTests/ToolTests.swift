@@ -1,3 +1,4 @@
+import Foundation
 import SwiftletFormats
 import SwiftletTestSupport
 import Testing
@@ -34,6 +35,25 @@ extension CommandTests {
             for (a, b) in zip(last[0].list, all[2].list) {
                 #expect(abs((a.double ?? 0) - (b.double ?? 1)) < 1e-4)
             }
+        }
+
+        @Test("logits of a quantised model are those of its dequantised weights")
+        func exactLogits() async throws {
+            let folder = URL(filePath: Fixture.gguf).deletingLastPathComponent().deletingLastPathComponent()
+                .appending(path: "llama-q8_0").path
+            let prompt = try #require(
+                try JSON.parse(contentsOf: "\(folder)/expected.json")["prompts"]?.list.last)
+            let ids = try #require(prompt["ids"]).list.compactMap(\.int)
+            let first = try #require(prompt["row"]?.int)
+            let expected = try Data(contentsOf: URL(filePath: "\(folder)/expected.f32")).withUnsafeBytes {
+                Array($0.bindMemory(to: Float.self))
+            }
+            let run = try await CommandRun([
+                "logits", "-m", Fixture.gguf, "--ids", ids.map(String.init).joined(separator: ","), "--json",
+            ])
+            let found = try #require(try run.json()["logits"]?.list.first).list.compactMap(\.double)
+            let row = expected[((first + ids.count - 1) * found.count)...].prefix(found.count)
+            #expect(zip(found, row).allSatisfy { abs($0 - Double($1)) <= 1e-4 })
         }
 
         @Test func inspectAsTextAndJSON() async throws {
