@@ -59,17 +59,15 @@ public struct ModelReport {
                     bytes: tensor.format?.byteCount(of: Self.count(tensor.shape)) ?? 0)
             }
         case .directory(let directory):
-            fileFormat = "safetensors"
-            let checkpoint = try directory.checkpoint()
-            var found: [StoredTensor] = []
-            for name in checkpoint.tensorNames {
-                guard let tensor = try checkpoint.tensor(named: name) else { continue }
-                found.append(
-                    StoredTensor(
-                        name: name, shape: tensor.shape, format: tensor.format.rawValue,
-                        bytes: tensor.bytes.count))
+            let hasTokenizer = directory.tokenizerPath != nil || directory.sentencePiecePath != nil
+            do {
+                tensors = try Self.tensors(of: try directory.checkpoint())
+                fileFormat = "safetensors"
+            } catch {
+                guard hasTokenizer, error.code == .missing else { throw error }
+                tensors = []
+                fileFormat = "tokenizer only"
             }
-            tensors = found
         }
         do {
             configuration = try ModelRegistry.architecture(of: source).load(source).configuration
@@ -81,6 +79,19 @@ public struct ModelReport {
         let tokenizer = try? Model.tokenizer(of: source, isNeeded: false)
         vocabularySize = tokenizer?.vocabularySize
         chatFormat = tokenizer.map { ChatFormat(template: $0.chatTemplate) }
+    }
+
+    private static func tensors(of checkpoint: SafetensorsCheckpoint) throws(SwiftletError) -> [StoredTensor]
+    {
+        var found: [StoredTensor] = []
+        for name in checkpoint.tensorNames {
+            guard let tensor = try checkpoint.tensor(named: name) else { continue }
+            found.append(
+                StoredTensor(
+                    name: name, shape: tensor.shape, format: tensor.format.rawValue, bytes: tensor.bytes.count
+                ))
+        }
+        return found
     }
 
     /// Positions that the model was made for; 0 if unknown.

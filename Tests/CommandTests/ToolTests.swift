@@ -66,6 +66,13 @@ extension CommandTests {
             }
         }
 
+        @Test func inspectOfATokenizerAlone() async throws {
+            let json = try await CommandRun(["inspect", Fixture.tokenizer, "--json"]).json()
+            #expect(json["file_format"]?.string == "tokenizer only")
+            #expect(json["tokenizer_size"]?.int ?? 0 > 200)
+            #expect(json["problem"]?.string?.contains("config.json") == true)
+        }
+
         @Test func syntheticModelRuns() async throws {
             let directory = TemporaryDirectory()
             let path = directory.path + "/tiny.gguf"
