@@ -194,7 +194,7 @@ public final class KVSequence {
         let step = AttentionStep(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
             compute: compute)
-        guard needs != KVEvidence(), layout.ownsSlot(layer) else {
+        guard !needs.isEmpty, layout.ownsSlot(layer) else {
             step.attend(into: output, normalizers: nil)
             return
         }
