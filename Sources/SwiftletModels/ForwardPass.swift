@@ -67,22 +67,20 @@ package final class ForwardPass {
             compute.rotate(
                 q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
                 cosine: angles.cosine.data, sine: angles.sine.data)
-            if let keysAndValues, sequence.layout.ownsSlot(layer) {
-                let keys = keysAndValues.keys.slice(segment.rows)
-                compute.rotate(
-                    keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
-                    cosine: angles.cosine.data, sine: angles.sine.data)
-                try withPositions(segment) { positions throws(SwiftletError) in
+            try withPositions(segment) { positions throws(SwiftletError) in
+                if let keysAndValues, sequence.layout.ownsSlot(layer) {
+                    let keys = keysAndValues.keys.slice(segment.rows)
+                    compute.rotate(
+                        keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
+                        cosine: angles.cosine.data, sine: angles.sine.data)
                     try sequence.append(
                         layer: layer, keys: keys.data,
                         values: keysAndValues.values.slice(segment.rows).data, positions: positions)
                 }
-            }
-            try withPositions(segment) { positions throws(SwiftletError) in
                 sequence.attend(
                     KVSequence.Queries(data: q.data, positions: positions), layer: layer,
-                    phase: segment.phase,
-                    into: output.slice(segment.rows).data, compute: compute, workspace: workspace)
+                    phase: segment.phase, into: output.slice(segment.rows).data, compute: compute,
+                    workspace: workspace)
             }
         }
     }
