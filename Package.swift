@@ -25,6 +25,7 @@ let package = Package(
     name: "swiftlet",
     products: [
         .executable(name: "swiftlet", targets: ["swiftlet"]),
+        .executable(name: "swiftlet-conformance", targets: ["swiftlet-conformance"]),
         .library(name: "SwiftletEngine", targets: ["SwiftletEngine"]),
         .library(name: "SwiftletText", targets: ["SwiftletText"]),
         .library(name: "SwiftletFormats", targets: ["SwiftletFormats"]),
@@ -53,6 +54,13 @@ let package = Package(
                 "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
+        .executableTarget(
+            name: "swiftlet-conformance",
+            dependencies: [
+                "SwiftletCache", "SwiftletModels", "SwiftletFormats", "SwiftletTensor",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: swiftSettings),
         .target(
             name: "SwiftletTestSupport", dependencies: ["SwiftletTensor"], path: "Tests/SwiftletTestSupport",
             swiftSettings: swiftSettings),
@@ -72,6 +80,13 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             exclude: ["Goldens"], swiftSettings: swiftSettings),
+        .testTarget(
+            name: "ConformanceTests",
+            dependencies: [
+                "swiftlet-conformance", "SwiftletCache", "SwiftletFormats", "SwiftletTensor",
+                "SwiftletTestSupport",
+            ],
+            exclude: ["Fixtures"], swiftSettings: swiftSettings),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .c11

@@ -57,18 +57,6 @@ enum Program {
 }
 
 extension SwiftletError {
-    /// The exit status of the process: the numbers of sysexits.h, as the argument parser uses them.
-    var exitStatus: Int32 {
-        switch code {
-        case .invalidArgument: 64  // EX_USAGE
-        case .malformed, .unsupported, .mismatch: 65  // EX_DATAERR
-        case .unreadable, .missing: 66  // EX_NOINPUT
-        case .limit: 69  // EX_UNAVAILABLE
-        case .unwritable: 74  // EX_IOERR
-        default: 1
-        }
-    }
-
     /// Runs a check of the engine while flags are parsed, so that its error names the command's help.
     static func asUsageError(_ check: () throws(SwiftletError) -> Void) throws {
         do { try check() } catch { throw ValidationError(error.message) }

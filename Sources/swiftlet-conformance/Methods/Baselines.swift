@@ -1,0 +1,4 @@
+extension OracleMethod {
+    /// The kinds of `baselines.json`.
+    static let baselines = OracleMethod(handlers: [:])
+}

@@ -1,0 +1,4 @@
+extension OracleMethod {
+    /// The kinds of `kvsharer.json`.
+    static let kvsharer = OracleMethod(handlers: [:])
+}

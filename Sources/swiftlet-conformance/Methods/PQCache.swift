@@ -1,0 +1,4 @@
+extension OracleMethod {
+    /// The kinds of `pqcache.json`.
+    static let pqcache = OracleMethod(handlers: [:])
+}

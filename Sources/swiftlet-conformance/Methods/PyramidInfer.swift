@@ -1,0 +1,4 @@
+extension OracleMethod {
+    /// The kinds of `pyramidinfer.json`.
+    static let pyramidInfer = OracleMethod(handlers: [:])
+}

@@ -1,0 +1,4 @@
+extension OracleMethod {
+    /// The kinds of `zigzagkv.json`.
+    static let zigzagkv = OracleMethod(handlers: [:])
+}
