@@ -11,5 +11,6 @@
 #include "elementwise.h"
 #include "attention.h"
 #include "integer.h"
+#include "pq.h"
 #include "table.h"
 #endif

@@ -77,3 +77,6 @@ size_t sl_matmul_scratch(size_t cols) {
 size_t sl_attend_scratch(size_t key_size, size_t value_size) {
     return SL_KV_TILE * (key_size + value_size) + SL_QUERY_TILE * (SL_KV_TILE + 2);
 }
+
+// A tile of points, one per lane of the widest vectors.
+size_t sl_pq_scratch(size_t size) { return 16 * size; }

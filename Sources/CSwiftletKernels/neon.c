@@ -77,5 +77,6 @@ SL_INLINE float v_sum(V v) {
 #include "attention.h"
 #include "portable.h"
 #include "integer.h"
+#include "pq.h"
 #include "table.h"
 #endif

@@ -86,4 +86,5 @@ SL_INLINE float v_sum(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 #include "attention.h"
 #include "portable.h"
 #include "integer.h"
+#include "pq.h"
 #include "table.h"

@@ -21,4 +21,9 @@ const sl_kernels SL_TABLE = {
     .attend = k_attend,
     .attend_weights = k_attend_weights,
     .attend_column_sums = k_attend_column_sums,
+    .pq_assign = k_pq_assign,
+    .pq_sums = k_pq_sums,
+    .pq_add_softmax = k_pq_add_softmax,
+    .pq_rank = k_pq_rank,
+    .pq_collect = k_pq_collect,
 };

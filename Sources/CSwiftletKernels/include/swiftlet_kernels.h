@@ -118,6 +118,26 @@ typedef struct sl_kernels {
     // sums[row] += Σ over query rows of weight[query row] · p; weight NULL means 1.
     void (*attend_column_sums)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
                                const float *weight, float *sums, float *scratch);
+    // Product quantisation: keys are cut into sub-spaces, each with its own centroids.
+    // labels[n] = the nearest of [clusters, size] centroids to point n at points + n · stride, the lowest of
+    // equals; clusters ≤ 65536. distances (may be NULL) receives the squared distances.
+    // scratch: sl_pq_scratch(size) floats.
+    void (*pq_assign)(const float *points, size_t stride, size_t count, size_t size, const float *centroids,
+                      size_t clusters, uint16_t *labels, float *distances, float *scratch);
+    // sums[n] = Σ over sub-spaces of tables[subspace, codes[subspace][n]]; codes of 1 or 2 bytes, below clusters.
+    void (*pq_sums)(const void *const *codes, size_t code_bytes, size_t subspaces, const float *tables,
+                    size_t clusters, float *sums, size_t n);
+    // scores[n] += softmax(scale·dots), where item n stands for counts[n] tokens (NULL: 1); overwrites dots.
+    // Items of 0 tokens get nothing.
+    void (*pq_add_softmax)(float *dots, const float *counts, float scale, float *scores, size_t n);
+    // ranks[n] = 2 if item n is among the first `wanted` tokens, highest score first, with all its tokens; 1 if
+    // it has the score at which they end, 0 otherwise. Returns how many tokens of rank 1 are still wanted.
+    // wanted ≤ Σ counts < 2²⁴; NaN counts as the smallest score.
+    size_t (*pq_rank)(const float *scores, const float *counts, size_t n, size_t wanted, uint8_t *ranks);
+    // rows = first + i, ascending, of the tokens whose item has rank 2, and of the first `ties` with rank 1.
+    // Token i < n is of item classes[i] (NULL: i). Returns their number; writes one row past them.
+    size_t (*pq_collect)(const uint8_t *ranks, const uint16_t *classes, size_t n, size_t ties, uint32_t first,
+                         uint32_t *rows);
 } sl_kernels;
 
 // The table of one instruction set, or NULL where this machine or build lacks it.
@@ -127,6 +147,7 @@ const sl_kernels *sl_kernels_best(void);
 
 size_t sl_matmul_scratch(size_t cols);
 size_t sl_attend_scratch(size_t key_size, size_t value_size);
+size_t sl_pq_scratch(size_t size);
 
 // Tells the processor that this thread only waits for another one.
 static inline void sl_pause(void) {
