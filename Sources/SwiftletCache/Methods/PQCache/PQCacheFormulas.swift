@@ -22,10 +22,10 @@ package struct PQCacheSettings: Hashable, Sendable {
     /// Centroids per sub-space.
     package var clusters: Int { 1 << bits }
 
-    /// What a prompt of `length` tokens is read with; `nil` where there is nothing to cluster, so that attention
-    /// stays full.
+    /// What a prompt of `length` tokens is read with; `nil` where attention stays full: there is nothing to cluster,
+    /// or everything would be read.
     package func budget(promptLength length: Int) -> PQCacheBudget? {
-        length - sinks > clusters
+        length - sinks > clusters && ratio < 1
             ? PQCacheBudget(
                 promptLength: length, sinks: sinks, ratio: ratio, localFraction: localFraction) : nil
     }
@@ -67,6 +67,8 @@ package struct PQCacheBudget: Hashable, Sendable {
 package struct PQCacheSizes: Hashable, Sendable {
     package let codeBitsPerToken: Int
     package let codes, centroids, full, resident: Int
+    /// Codes of a token as a share of its key.
+    package let codesOverKeys: Double
 
     /// - Parameters:
     ///   - length: tokens of the prompt.
@@ -82,6 +84,7 @@ package struct PQCacheSizes: Hashable, Sendable {
         let heads = layers * kvHeads
         let row = 2 * headSize * bytesPerElement
         codeBitsPerToken = settings.subspaces * settings.bits
+        codesOverKeys = Double(codeBitsPerToken) / Double(8 * headSize * bytesPerElement)
         codes = max(length - settings.sinks, 0) * heads * codeBitsPerToken / 8
         centroids = heads * settings.clusters * headSize * bytesPerElement
         full = length * heads * row

@@ -65,6 +65,21 @@ package struct PQIndex: Sendable {
         for token in 0..<tokens { append(codes.map { Int($0[token]) }) }
     }
 
+    /// Trains an index on keys, `[tokens, size]`, in every sub-space from the same rows.
+    package init(
+        keys: [Float], _ shape: Shape, initialRows: [Int], limits: KMeans.Limits, kernels: Kernels
+    ) {
+        let parts = keys.withUnsafeBufferPointer { keys in
+            (0..<shape.subspaces).map { subspace in
+                KMeans(
+                    points: keys.baseAddress.unsafelyUnwrapped + subspace * shape.width, stride: shape.size,
+                    count: keys.count / shape.size, size: shape.width, initialRows: initialRows,
+                    limits: limits, kernels: kernels)
+            }
+        }
+        self.init(shape, centroids: parts.flatMap(\.centroids), codes: parts.map(\.labels))
+    }
+
     /// Tokens that have codes.
     package var count: Int { columns[0].count }
 
