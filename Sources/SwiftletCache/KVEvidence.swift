@@ -23,6 +23,14 @@ public struct KVEvidence: Hashable, Sendable {
         self.rollingRows = rollingRows
     }
 
+    /// Also records what `other` asks for.
+    mutating func formUnion(_ other: KVEvidence) {
+        windowQueries = max(windowQueries, other.windowQueries)
+        columnSums = columnSums || other.columnSums
+        queryMoments = queryMoments || other.queryMoments
+        rollingRows = max(rollingRows, other.rollingRows)
+    }
+
     /// Whether anything is recorded.
     public var isEmpty: Bool { self == KVEvidence() }
 
@@ -32,7 +40,7 @@ public struct KVEvidence: Hashable, Sendable {
 
 /// What was recorded for one layer of one sequence.
 package struct KVEvidenceRecord {
-    private let needs: KVEvidence
+    private var needs: KVEvidence
     private let shape: KVLayerShape
     /// The newest queries, rotated: `[window, heads, keySize]`, oldest first.
     package private(set) var windowQueries: [Float] = []
@@ -54,6 +62,26 @@ package struct KVEvidenceRecord {
         rollingPositions = Array(repeating: [], count: rollingRows.count)
         queryMoments = Array(
             repeating: QueryMoments(size: shape.keySize), count: needs.queryMoments ? shape.headCount : 0)
+    }
+
+    /// Goes on recording `new`; what is no longer needed is forgotten, what is new starts empty.
+    package mutating func change(to new: KVEvidence) {
+        guard new != needs else { return }
+        var fresh = KVEvidenceRecord(new, shape: shape)
+        if new.windowQueries > 0 {
+            let kept = min(windowPositions.count, new.windowQueries)
+            fresh.windowPositions = Array(windowPositions.suffix(kept))
+            fresh.windowQueries = Array(windowQueries.suffix(kept * shape.headCount * shape.keySize))
+        }
+        if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
+        if new.queryMoments, needs.queryMoments { fresh.queryMoments = queryMoments }
+        if new.rollingRows > 0, needs.rollingRows > 0 {
+            for head in rollingRows.indices {
+                fresh.rollingRows[head] = Array(rollingRows[head].suffix(new.rollingRows))
+                fresh.rollingPositions[head] = Array(rollingPositions[head].suffix(new.rollingRows))
+            }
+        }
+        self = fresh
     }
 
     /// Bytes of everything recorded.

@@ -27,6 +27,9 @@ struct KVHead {
         pages.count * geometry.pageBytes + positions.capacity * MemoryLayout<Int32>.stride
     }
 
+    /// Bytes of a page and the positions of its rows.
+    var bytesPerPage: Int { geometry.pageBytes + KVPage.rowCapacity * MemoryLayout<Int32>.stride }
+
     /// Adds rows, given as floats `[positions.count, size]` with a stride between tokens.
     mutating func append(
         keys: UnsafePointer<Float>, keyStride: Int, values: UnsafePointer<Float>, valueStride: Int,
@@ -76,6 +79,23 @@ struct KVHead {
             positions[target] = positions[source]
         }
         dropRows(from: kept.count)
+    }
+
+    /// Numbers the rows without gaps, up to the newest position, and rotates their keys along.
+    ///
+    /// The newest row stays where it is, so the next token's position does not change.
+    mutating func renumber(by rope: Rope) throws(SwiftletError) {
+        guard let newest = positions.last else { return }
+        var key = [Float](repeating: 0, count: geometry.keySize)
+        var value = [Float](repeating: 0, count: geometry.valueSize)
+        for row in positions.indices {
+            let position = newest - Int32(rowCount - 1 - row)
+            guard position != positions[row] else { continue }
+            read(row, key: &key, value: &value)
+            rope.turn(&key, by: Int(position - positions[row]))
+            try write(row, key: key, value: value)
+            positions[row] = position
+        }
     }
 
     /// Lends the rows to a kernel.

@@ -28,6 +28,9 @@ public struct KVLayerView {
         shape = slot.shape
     }
 
+    /// Rows of one KV head.
+    public func rowCount(ofHead head: Int) -> Int { slot.rowCount(ofHead: head) }
+
     /// The position of every row of one KV head, by row.
     public func positions(ofHead head: Int) -> [Int32] { slot.positions(ofHead: head) }
 

@@ -75,6 +75,9 @@ public struct KVLayout: Hashable, Sendable {
         self.owners = owners
     }
 
+    /// The layers that store rows of their own.
+    public var storingLayers: [Int] { owners.indices.filter(ownsSlot) }
+
     /// Whether `layer` stores rows of its own.
     public func ownsSlot(_ layer: Int) -> Bool { owners[layer] == layer }
 }

@@ -12,16 +12,16 @@ public final class KVSequence {
     public let rope: Rope
     /// Where the pages come from.
     public let pool: KVPagePool
-    /// Rows kept per layer and head on average, by layer; `nil` keeps everything.
-    public let budgets: [Int]?
     /// Tokens seen, which is the position of the next one. Dropped rows still count.
     public private(set) var length = 0
 
     let kernels: Kernels
-    private var slots: [KVSlot?]  // nil for borrowers
-    private var records: [KVEvidenceRecord]
-    private var policies: [any KVPolicy]
-    private let needs: KVEvidence
+    var slots: [KVSlot?]  // nil for borrowers
+    var records: [KVEvidenceRecord]
+    var compressor: KVCompressor?  // nil for the full cache
+    var needs = KVEvidence() {
+        didSet { for layer in records.indices { records[layer].change(to: needs) } }
+    }
     private let scale: Float
 
     /// An empty cache.
@@ -31,35 +31,30 @@ public final class KVSequence {
     ///   - format: number formats of rows.
     ///   - rope: rotation applied to queries and keys.
     ///   - scale: factor of `q·k` before the softmax.
-    ///   - policy: what to keep; consulted only when there are budgets.
-    ///   - budgets: rows per layer and head on average; `nil` is the full cache.
+    ///   - policy: what to keep, merge and drop. The caller has validated it and applied
+    ///     its sharing and number format.
     ///   - pool: source of pages, shared between sequences.
     ///   - kernels: arithmetic for conversions and attention.
     /// - Throws: `.unsupported` if a head does not fill whole blocks of the format.
     package init(
         layout: KVLayout, format: KVFormat = .f16, rope: Rope, scale: Float,
-        policy: any KVPolicy = FullPolicy(),
-        budgets: [Int]? = nil, pool: KVPagePool, kernels: Kernels
+        policy: KVPolicy = .full, pool: KVPagePool, kernels: Kernels
     ) throws(SwiftletError) {
-        if let budgets {
-            precondition(budgets.count == layout.layers.count, "\(budgets.count) budgets")
-        }
         self.layout = layout
         self.format = format
         self.rope = rope
         self.scale = scale
         self.pool = pool
-        self.budgets = budgets
         self.kernels = kernels
-        needs = budgets == nil ? KVEvidence() : policy.needs
         slots = []
         for (layer, shape) in layout.layers.enumerated() {
             slots.append(
                 layout.ownsSlot(layer)
                     ? try KVSlot(shape, format: format, pool: pool, kernels: kernels) : nil)
         }
-        records = layout.layers.map { [needs] in KVEvidenceRecord(needs, shape: $0) }
-        policies = Array(repeating: policy, count: layout.layers.count)
+        records = layout.layers.map { KVEvidenceRecord(KVEvidence(), shape: $0) }
+        compressor =
+            policy.evicts ? KVCompressor(policy, storingLayers: layout.storingLayers.count) : nil
     }
 
     /// Another sequence with the same past; pages are shared until one of the two writes.
@@ -68,18 +63,14 @@ public final class KVSequence {
         format = other.format
         rope = other.rope
         pool = other.pool
-        budgets = other.budgets
         length = other.length
         kernels = other.kernels
         slots = other.slots
         records = other.records
-        policies = other.policies
+        compressor = other.compressor
         needs = other.needs
         scale = other.scale
     }
-
-    /// The order in which this sequence's prompt has to be processed.
-    package var prefillOrder: KVPrefillOrder { budgets == nil ? .chunked : policies[0].prefillOrder }
 
     /// Bytes of all rows, positions and evidence.
     public var heldBytes: Int {
@@ -136,20 +127,9 @@ public final class KVSequence {
             records[layer].truncate(from: position, keeping: kept)
         }
         length = position
-    }
-
-    /// Asks the policy what to keep in a layer, and drops the rest. Does nothing without a budget.
-    package func compress(layer: Int, phase: KVPhase) throws(SwiftletError) {
-        guard let budgets, layout.ownsSlot(layer) else { return }
-        let selection = policies[layer].select(from: view(of: layer, phase: phase), budget: budgets[layer])
-        try slots[layer]?.keep(selection)
-        records[layer].keep(selection)
-    }
-
-    /// Rows of the residual stream that the policy lets through to the next layer; `nil` is all.
-    package func hiddenRows(after layer: Int, positions: [Int32]) -> [Int]? {
-        guard budgets != nil else { return nil }
-        return policies[layer].hiddenRows(after: view(of: layer, phase: .prefill), positions: positions)
+        if position == 0, let policy = compressor?.policy {
+            compressor = KVCompressor(policy, storingLayers: layout.storingLayers.count)
+        }
     }
 
     /// What a policy may see of a layer.

@@ -26,6 +26,14 @@ package struct KVSlot {
     /// Bytes of all pages and positions.
     package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
 
+    /// Bytes of one page and its positions, for all KV heads together.
+    var pageBytesOfAllHeads: Int { heads.reduce(0) { $0 + $1.bytesPerPage } }
+
+    /// Numbers the rows of every head without gaps, up to the newest position, and rotates their keys along.
+    mutating func renumber(by rope: Rope) throws(SwiftletError) {
+        for head in heads.indices { try heads[head].renumber(by: rope) }
+    }
+
     /// Adds one row per token to every KV head.
     ///
     /// - Parameters:

@@ -51,21 +51,18 @@ package final class Runner {
     ) throws(SwiftletError) -> Int {
         precondition(chunk > 0, "chunks of \(chunk) tokens")
         guard !tokens.isEmpty else { return 0 }
-        if sequence.prefillOrder == .layerMajor, phase != .verify {
+        // Proposed tokens may be taken back, so they must not push out older rows: what was accepted in earlier
+        // rounds is compressed before the proposal, and the proposal itself in the next round.
+        if phase == .verify {
+            try sequence.compressStep(phase: phase)
+        } else if try sequence.beginPrompt(tokens.count) == .layerMajor {
             return try prefillLayerMajor(
                 tokens, sequence, tile: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
         }
-        // Proposed tokens may be taken back, so they must not push out older rows: what was accepted in earlier
-        // rounds is compressed before the proposal, and the proposal itself in the next round.
-        if phase == .verify { try compress(sequence, phase: phase) }
         let done = try prefillChunked(
             tokens, sequence, chunk: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
-        if phase != .verify { try compress(sequence, phase: phase) }
+        if phase != .verify { try sequence.finishPrompt(phase: phase) }
         return done
-    }
-
-    private func compress(_ sequence: KVSequence, phase: KVPhase) throws(SwiftletError) {
-        for layer in sequence.layout.layers.indices { try sequence.compress(layer: layer, phase: phase) }
     }
 
     /// Processes one token of each of several sequences and emits one row of logits each, in order.
@@ -89,7 +86,7 @@ package final class Runner {
         }
         for entry in batch {
             entry.sequence.advance(by: 1)
-            try compress(entry.sequence, phase: .decode)
+            try entry.sequence.compressStep(phase: .decode)
         }
         emitLogits(of: x) { emit($0, $1) }
     }
@@ -149,13 +146,14 @@ package final class Runner {
                 x = x.gathering(kept)
                 positions = kept.map { positions[$0] }
             }
-            try sequence.compress(layer: layer, phase: phase)
+            try sequence.finish(layer: layer, phase: phase)
             if !progress(tokens.count * (layer + 1) / layers), layer + 1 < layers {
                 try sequence.truncate(to: sequence.length)
                 return 0
             }
         }
         sequence.advance(by: tokens.count)
+        try sequence.finishPrompt(phase: phase)
         emitLogits(wanted, x, positions, emit)
         return tokens.count
     }

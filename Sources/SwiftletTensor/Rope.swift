@@ -100,6 +100,21 @@ public struct Rope: Hashable, Sendable {
         }
     }
 
+    /// Moves a rotated key by `distance` positions; its magnitude stays.
+    ///
+    /// - Parameter key: `[size]` with `size ≥ 2 × pairs`.
+    package func turn(_ key: inout [Float], by distance: Int) {
+        for pair in 0..<pairs {
+            let angle = Double(distance) * frequencies[pair]
+            let (cosine, sine) = (cos(angle), sin(angle))
+            let first = pairing == .halves ? pair : 2 * pair
+            let second = pairing == .halves ? pair + pairs : 2 * pair + 1
+            let (x, y) = (Double(key[first]), Double(key[second]))
+            key[first] = Float(x * cosine - y * sine)
+            key[second] = Float(y * cosine + x * sine)
+        }
+    }
+
     /// YaRN's factor on cosine and sine: `0.1·m·ln(factor) + 1`, at least 1 (§3.4).
     package static func yarnMagnitude(_ factor: Double, _ multiplier: Double) -> Double {
         factor <= 1 ? 1 : 0.1 * multiplier * log(factor) + 1

@@ -127,14 +127,15 @@ extension KVSequence {
     /// A sequence without rotation for tests of one kind of layer.
     static func test(
         _ shape: KVLayerShape, layers: Int = 1, owners: [Int]? = nil, format: KVFormat = .f32,
-        policy: any KVPolicy = FullPolicy(), budgets: [Int]? = nil, pool: KVPagePool = KVPagePool(),
-        kernels: Kernels = .best
+        policy: KVPolicy = .full, pool: KVPagePool = KVPagePool(), kernels: Kernels = .best
     ) throws -> KVSequence {
         let shapes = Array(repeating: shape, count: layers)
-        return try KVSequence(
+        let sequence = try KVSequence(
             layout: owners.map { try KVLayout(layers: shapes, owners: $0) } ?? KVLayout(layers: shapes),
             format: format, rope: Rope(base: 10_000, rotatedSize: 0), scale: testScale, policy: policy,
-            budgets: budgets, pool: pool, kernels: kernels)
+            pool: pool, kernels: kernels)
+        _ = try sequence.beginPrompt(200)
+        return sequence
     }
 
     static var testScale: Float { 0.37 }
@@ -191,13 +192,28 @@ extension KVSelection {
     }
 }
 
-/// A policy that asks for evidence and keeps every row.
-struct RecordingPolicy: KVPolicy {
-    static let identifier = "recording"
-    let needs: KVEvidence
+/// A selector that asks for evidence and keeps every row.
+struct RecordingSelector: KVSelector {
+    let evidence: KVEvidence
+    var decodeRule: KVDecodeRule { .everyStep }
 
-    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
-        FullPolicy().select(from: layer, budget: budget)
+    func needs(promptLength: Int) -> KVEvidence { evidence }
+
+    func scores(of layer: KVLayerView) -> [[Float]] {
+        (0..<layer.shape.kvHeadCount).map { Array(repeating: 0, count: layer.rowCount(ofHead: $0)) }
+    }
+
+    func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {
+        .perHead((0..<layer.shape.kvHeadCount).map { Array(0..<layer.rowCount(ofHead: $0)) })
+    }
+}
+
+extension KVPolicy {
+    /// A selector with so many rows for every layer.
+    init(_ selector: any KVSelector, rows: [Int] = [0]) {
+        self.init()
+        self.selector = selector
+        layers = LayerTable(rows: rows)
     }
 }
 

@@ -33,10 +33,10 @@ struct KVAttentionTests {
             let asking = Tokens(shape, at: 0..<6, using: &random)
             for mask in 0..<16 {
                 let sequence = try KVSequence.test(
-                    shape, policy: FixedPolicy(rows: [(0..<4).filter { mask >> $0 & 1 == 1 }]), budgets: [4],
+                    shape, policy: KVPolicy(FixedSelector(rows: [(0..<4).filter { mask >> $0 & 1 == 1 }])),
                     kernels: kernels)
                 try sequence.append(cached)
-                try sequence.compress(layer: 0, phase: .prefill)
+                try sequence.finish(layer: 0, phase: .prefill)
                 check(
                     asking, sequence, PlainSlot(sequence.slot(of: 0)), compute,
                     "window \(window ?? 0), rows \(mask)")
@@ -62,11 +62,11 @@ struct KVAttentionTests {
         let selection = KVSelection.random(plain, chance: 0.6, using: &random)
         let sequence = try KVSequence.test(
             shape, format: Bool.random(using: &random) ? .f32 : .f16,
-            policy: FixedPolicy(rows: (0..<kvHeads).map { selection.rows(ofHead: $0) }), budgets: [150],
+            policy: KVPolicy(FixedSelector(rows: (0..<kvHeads).map { selection.rows(ofHead: $0) })),
             kernels: kernels)
         try sequence.append(tokens)
         check(tokens[0..<min(20, positions.count)], sequence, plain, compute, "\(kernels.name), before")
-        try sequence.compress(layer: 0, phase: .prefill)
+        try sequence.finish(layer: 0, phase: .prefill)
         plain.keep(selection)
         let asked = (0..<20).map { _ in Int32.random(in: 0...200, using: &random) }
         check(Tokens(shape, at: asked, using: &random), sequence, plain, compute, "\(kernels.name), after")
@@ -89,10 +89,16 @@ struct KVAttentionTests {
 }
 
 /// Keeps rows that a test wrote down, per KV head.
-struct FixedPolicy: KVPolicy {
-    static let identifier = "fixed"
+struct FixedSelector: KVSelector {
     let rows: [[Int]]
-    var needs = KVEvidence()
+    var evidence = KVEvidence()
+    var decodeRule: KVDecodeRule { .everyStep }
 
-    func select(from layer: KVLayerView, budget: Int) -> KVSelection { .perHead(rows) }
+    func needs(promptLength: Int) -> KVEvidence { evidence }
+
+    func scores(of layer: KVLayerView) -> [[Float]] {
+        (0..<layer.shape.kvHeadCount).map { Array(repeating: 0, count: layer.rowCount(ofHead: $0)) }
+    }
+
+    func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection { .perHead(rows) }
 }

@@ -22,7 +22,7 @@ struct KVEvidenceTests {
     private func prefilled(
         _ tokens: Tokens, chunk: Int, needs: KVEvidence = everything
     ) throws -> (sequence: KVSequence, dense: DenseAttention) {
-        let sequence = try KVSequence.test(tokens.shape, policy: RecordingPolicy(needs: needs), budgets: [1])
+        let sequence = try KVSequence.test(tokens.shape, policy: KVPolicy(RecordingSelector(evidence: needs)))
         for first in stride(from: 0, to: tokens.positions.count, by: chunk) {
             try sequence.step(tokens[first..<min(first + chunk, tokens.positions.count)], compute)
         }
@@ -148,13 +148,13 @@ struct KVEvidenceTests {
         var rows = PlainSlot(shape)
         rows.append(all[0..<22])
         let selection = KVSelection.random(rows, chance: 0.5, using: &random)
-        let policy = FixedPolicy(
-            rows: (0..<shape.kvHeadCount).map { selection.rows(ofHead: $0) }, needs: Self.everything)
-        let sequence = try KVSequence.test(shape, policy: policy, budgets: [24])
+        let selector = FixedSelector(
+            rows: (0..<shape.kvHeadCount).map { selection.rows(ofHead: $0) }, evidence: Self.everything)
+        let sequence = try KVSequence.test(shape, policy: KVPolicy(selector))
         try sequence.step(all[0..<20], compute)
         for step in 20..<22 { try sequence.step(all[step..<step + 1], phase: .decode, compute) }
         let before = sequence.view(of: 0, phase: .decode)
-        try sequence.compress(layer: 0, phase: .decode)
+        try sequence.finish(layer: 0, phase: .decode)
         let after = sequence.view(of: 0, phase: .decode)
         for head in 0..<shape.headCount {
             let kept = selection.rows(ofHead: head / shape.group)
@@ -221,7 +221,7 @@ struct KVEvidenceTests {
     @Test("without a budget nothing is recorded")
     func noBudget() throws {
         let tokens = tokens(Self.shapes[0], 20)
-        let sequence = try KVSequence.test(tokens.shape, policy: RecordingPolicy(needs: Self.everything))
+        let sequence = try KVSequence.test(tokens.shape, policy: .full)
         try sequence.step(tokens, compute)
         #expect(sequence.heldBytes == sequence.slot(of: 0).heldBytes)
         #expect(sequence.view(of: 0, phase: .prefill).windowCount == 0)

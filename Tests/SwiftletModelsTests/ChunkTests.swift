@@ -129,7 +129,7 @@ struct ChunkTests {
         let bench = try Bench("llama-gqa")
         let sequence =
             isLayerMajor
-            ? try bench.sequence(policy: Thinning(), budgets: bench.budgets(9)) : try bench.sequence()
+            ? try bench.sequence(policy: KVPolicy(Thinning())) : try bench.sequence()
         #expect(try bench.logits([], sequence).isEmpty)
         #expect(try bench.decode([]).isEmpty)
         #expect(sequence.length == 0 && sequence.pool.heldBytes == 0)

@@ -7,7 +7,7 @@ import Testing
 @Suite("Evidence that a model's layers leave")
 struct EvidenceTests {
     private func recorded(_ ids: [Int32], chunk: Int, _ bench: Bench) throws -> KVSequence {
-        let sequence = try bench.sequence(policy: Recording(), budgets: bench.budgets(999))
+        let sequence = try bench.sequence(policy: KVPolicy(Recording(), rows: bench.budgets(999)))
         _ = try bench.logits(ids, sequence, chunk: chunk)
         return sequence
     }

@@ -11,7 +11,7 @@ struct LayerMajorTests {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(30)
         let chunked = try bench.sequence()
-        let layered = try bench.sequence(policy: Thinning(drops: false), budgets: bench.budgets(30))
+        let layered = try bench.sequence(policy: KVPolicy(Thinning(drops: false)))
         #expect(try bench.logits(ids, layered, chunk: tile) == bench.logits(ids, chunked))
         #expect(contents(layered) == contents(chunked))
         #expect(layered.length == 30)
@@ -55,7 +55,7 @@ struct LayerMajorTests {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(31)
         let expected = try recomputed(ids, bench)
-        let sequence = try bench.sequence(policy: Thinning(), budgets: bench.budgets(31))
+        let sequence = try bench.sequence(policy: KVPolicy(Thinning()))
         var emitted: [(position: Int32, logits: [Float])] = []
         try bench.runner.prefill(
             ids, sequence, chunk: tile, phase: .prefill, wanted: .all,
@@ -76,22 +76,22 @@ struct LayerMajorTests {
         let ids = SeamModels.prompt(31)
         let expected = try recomputed(ids, bench).sequence
         expected.advance(by: 31)
-        let sequence = try bench.sequence(policy: Thinning(), budgets: bench.budgets(31))
+        let sequence = try bench.sequence(policy: KVPolicy(Thinning()))
         _ = try bench.logits(ids, sequence)
         let next = SeamModels.prompt(5, seed: 4)
         #expect(try bench.decodeEach(next, sequence) == bench.decodeEach(next, expected))
         #expect(sequence.positions(layer: 1, head: 0).suffix(6) == [30, 31, 32, 33, 34, 35])
     }
 
-    @Test("a later turn sees what the first one left")
+    @Test("a later turn goes chunk by chunk over what the first one left")
     func laterTurn() throws {
         let bench = try Bench("llama-gqa")
-        let sequence = try bench.sequence(policy: Thinning(), budgets: bench.budgets(99))
+        let sequence = try bench.sequence(policy: KVPolicy(Thinning()))
         _ = try bench.logits(SeamModels.prompt(7), sequence)
         try bench.runner.prefill(
             SeamModels.prompt(4, seed: 2), sequence, chunk: 3, phase: .laterTurn, wanted: .none)
         #expect(sequence.positions(layer: 0, head: 0) == Array(0..<11))
-        #expect(sequence.positions(layer: 1, head: 0) == [0, 2, 3, 5, 6, 7, 9, 10])
+        #expect(sequence.positions(layer: 1, head: 0) == [0, 2, 3, 5, 6, 7, 8, 9, 10])
     }
 
     @Test("the last row alone gets logits when only that is wanted")
@@ -100,7 +100,7 @@ struct LayerMajorTests {
         let ids = SeamModels.prompt(12)
         var rows: [(position: Int32, logits: [Float])] = []
         try bench.runner.prefill(
-            ids, bench.sequence(policy: Thinning(), budgets: bench.budgets(12)), chunk: 5, phase: .prefill,
+            ids, bench.sequence(policy: KVPolicy(Thinning())), chunk: 5, phase: .prefill,
             wanted: .last, emit: { rows.append(($0, Array($1))) })
         #expect(rows.map(\.position) == [11])
         #expect(rows.map(\.logits) == [try #require(recomputed(ids, bench).logits.last)])
@@ -109,38 +109,25 @@ struct LayerMajorTests {
     @Test("a stopped prefill takes everything back")
     func stopped() throws {
         let bench = try Bench("llama-gqa")
-        let sequence = try bench.sequence(policy: Thinning(), budgets: bench.budgets(99))
-        let expected = try bench.sequence(policy: Thinning(), budgets: bench.budgets(99))
-        let (first, second) = (SeamModels.prompt(9), SeamModels.prompt(8, seed: 2))
-        _ = try bench.logits(first, sequence)
-        _ = try bench.logits(first, expected)
+        let sequence = try bench.sequence(policy: KVPolicy(Thinning()))
+        let ids = SeamModels.prompt(9)
         let done = try bench.runner.prefill(
-            second, sequence, chunk: 4, phase: .laterTurn, wanted: .none, progress: { _ in false })
-        #expect(done == 0 && sequence.length == 9)
-        #expect(contents(sequence) == contents(expected))
-        #expect(try bench.logits(second, sequence) == bench.logits(second, expected))
+            ids, sequence, chunk: 4, phase: .prefill, wanted: .none, progress: { _ in false })
+        #expect(done == 0 && sequence.length == 0 && sequence.pool.heldBytes == 0)
+        #expect(
+            try bench.logits(ids, sequence) == bench.logits(ids, bench.sequence(policy: KVPolicy(Thinning())))
+        )
     }
 
     @Test("compaction of one layer happens before the next is computed, decode stays bounded")
     func bounded() throws {
         let bench = try Bench("llama-mha")
-        let sequence = try bench.sequence(policy: LayeredSinks(), budgets: [6, 9])
+        let sequence = try bench.sequence(policy: KVPolicy(SinksAndNewest(), rows: [6, 9]))
         _ = try bench.logits(SeamModels.prompt(30), sequence)
         for _ in 0..<10 {
             #expect(sequence.rowCount(layer: 0, head: 0) == 6)
             #expect(sequence.rowCount(layer: 1, head: 0) == 9)
             _ = try bench.decode([(sequence, 1)])
         }
-    }
-}
-
-/// ``SinksAndNewest`` for those who want their prompt layer by layer.
-private struct LayeredSinks: KVPolicy {
-    static let identifier = "layered-sinks"
-    var needs: KVEvidence { KVEvidence() }
-    var prefillOrder: KVPrefillOrder { .layerMajor }
-
-    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
-        SinksAndNewest().select(from: layer, budget: budget)
     }
 }

@@ -76,14 +76,13 @@ struct Bench {
     }
 
     func sequence(
-        format: KVFormat = .f32, policy: any KVPolicy = FullPolicy(), budgets: [Int]? = nil,
-        owners: [Int]? = nil
+        format: KVFormat = .f32, policy: KVPolicy = .full, owners: [Int]? = nil
     ) throws -> KVSequence {
         let layers = model.cacheLayers
         return try KVSequence(
             layout: owners.map { try KVLayout(layers: layers, owners: $0) } ?? KVLayout(layers: layers),
             format: format, rope: model.configuration.rope, scale: model.configuration.attentionScale,
-            policy: policy, budgets: budgets, pool: KVPagePool(), kernels: kernels)
+            policy: policy, pool: KVPagePool(), kernels: kernels)
     }
 
     /// Logits of all positions.

@@ -7,52 +7,51 @@ import Testing
 @testable import SwiftletModels
 
 /// Keeps the first rows and the newest ones, the same for every head.
-struct SinksAndNewest: KVPolicy {
-    static let identifier = "sinks-and-newest"
+struct SinksAndNewest: KVSelector {
     var sinks = 2
-    var needs = KVEvidence()
+    var evidence = KVEvidence()
+    var decodeRule: KVDecodeRule { .everyStep }
 
-    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
-        let rows = layer.positions(ofHead: 0).count
-        guard rows > budget else { return .allHeads(Array(0..<rows)) }
-        return .allHeads(Array(0..<sinks) + Array(rows - (budget - sinks)..<rows))
+    func needs(promptLength: Int) -> KVEvidence { evidence }
+
+    func scores(of layer: KVLayerView) -> [[Float]] {
+        (0..<layer.shape.kvHeadCount).map { Array(repeating: 0, count: layer.rowCount(ofHead: $0)) }
+    }
+
+    func forced(budget: Int, phase: KVPhase) -> KVForcedRows {
+        KVForcedRows(oldest: sinks, newest: budget - sinks)
     }
 }
 
 /// Keeps random rows, others for every head and layer, and always the newest.
-struct Scatter: KVPolicy {
-    static let identifier = "scatter"
-    var needs = KVEvidence()
+struct Scatter: KVSelector {
+    var evidence = KVEvidence()
+    var decodeRule: KVDecodeRule { .everyStep }
     private var random: SplitMix64
 
-    init(seed: UInt64, needs: KVEvidence = KVEvidence()) {
+    init(seed: UInt64, evidence: KVEvidence = KVEvidence()) {
         random = SplitMix64(seed: seed)
-        self.needs = needs
+        self.evidence = evidence
     }
 
-    mutating func select(from layer: KVLayerView, budget: Int) -> KVSelection {
-        .perHead(
-            (0..<layer.shape.kvHeadCount).map { head in
-                let rows = layer.positions(ofHead: head).indices
-                guard rows.count > budget else { return Array(rows) }
-                return (rows.dropLast().shuffled(using: &random).prefix(budget - 1) + [rows.count - 1])
-                    .sorted()
-            })
+    func needs(promptLength: Int) -> KVEvidence { evidence }
+
+    func forced(budget: Int, phase: KVPhase) -> KVForcedRows { KVForcedRows(newest: 1) }
+
+    mutating func scores(of layer: KVLayerView) -> [[Float]] {
+        (0..<layer.shape.kvHeadCount).map { random.floats(layer.rowCount(ofHead: $0), in: 0...1) }
     }
 }
 
 /// Drops every third row of the residual stream after each layer, in layer-major order.
-struct Thinning: KVPolicy {
-    static let identifier = "thinning"
+struct Thinning: KVHiddenRowRule {
     var drops = true
-    var needs: KVEvidence { KVEvidence() }
-    var prefillOrder: KVPrefillOrder { .layerMajor }
 
-    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
-        FullPolicy().select(from: layer, budget: budget)
-    }
+    func prepare(for prompt: KVPrompt) {}
 
-    func hiddenRows(after layer: KVLayerView, positions: [Int32]) -> [Int]? {
+    func needs(promptLength: Int) -> KVEvidence { KVEvidence() }
+
+    func survivors(after layer: KVLayerView, positions: [Int32]) -> [Int]? {
         drops ? Self.survivors(of: positions.count) : nil
     }
 
@@ -60,12 +59,34 @@ struct Thinning: KVPolicy {
 }
 
 /// Asks for every kind of evidence and keeps every row.
-struct Recording: KVPolicy {
-    static let identifier = "recording"
-    let needs = KVEvidence(windowQueries: 5, columnSums: true, queryMoments: true, rollingRows: 4)
+struct Recording: KVSelector {
+    var decodeRule: KVDecodeRule { .everyStep }
 
-    func select(from layer: KVLayerView, budget: Int) -> KVSelection {
-        FullPolicy().select(from: layer, budget: budget)
+    func needs(promptLength: Int) -> KVEvidence {
+        KVEvidence(windowQueries: 5, columnSums: true, queryMoments: true, rollingRows: 4)
+    }
+
+    func scores(of layer: KVLayerView) -> [[Float]] {
+        (0..<layer.shape.kvHeadCount).map { Array(repeating: 0, count: layer.rowCount(ofHead: $0)) }
+    }
+
+    func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {
+        .perHead((0..<layer.shape.kvHeadCount).map { Array(0..<layer.rowCount(ofHead: $0)) })
+    }
+}
+
+extension KVPolicy {
+    /// A selector with so many rows for every layer.
+    init(_ selector: any KVSelector, rows: [Int]) {
+        self.init()
+        self.selector = selector
+        layers = LayerTable(rows: rows)
+    }
+
+    /// A rule that drops rows of the residual stream.
+    init(_ rule: any KVHiddenRowRule) {
+        self.init()
+        hiddenRows = rule
     }
 }
 

@@ -10,25 +10,17 @@ struct SeamTests {
     func unreached(path: String) throws {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(24)
-        let policies: [any KVPolicy] = [
-            FullPolicy(), SinksAndNewest(), Scatter(seed: 1), Recording(), Thinning(drops: false),
+        let rows = bench.budgets(24)
+        let policies = [
+            .full, KVPolicy(SinksAndNewest(), rows: rows), KVPolicy(Scatter(seed: 1), rows: rows),
+            KVPolicy(Recording(), rows: rows), KVPolicy(Thinning(drops: false)),
         ]
         let expected = try bench.logits(ids, bench.sequence()) + bench.decodeEach(ids, bench.sequence())
-        for policy in policies {
-            let whole = try bench.sequence(policy: policy, budgets: bench.budgets(24))
-            let each = try bench.sequence(policy: policy, budgets: bench.budgets(24))
+        for (index, policy) in policies.enumerated() {
+            let (whole, each) = (try bench.sequence(policy: policy), try bench.sequence(policy: policy))
             let found = try bench.logits(ids, whole, chunk: 10) + bench.decodeEach(ids, each)
-            #expect(found == expected, "\(type(of: policy).identifier)")
+            #expect(found == expected, "policy \(index)")
         }
-    }
-
-    @Test("without budgets a policy is not consulted")
-    func notConsulted() throws {
-        let bench = try Bench("llama-gqa")
-        let ids = SeamModels.prompt(24)
-        let sequence = try bench.sequence(policy: Thinning())
-        #expect(try bench.logits(ids, sequence) == bench.logits(ids, bench.sequence()))
-        #expect(sequence.rowCount(layer: 1, head: 0) == 24)
     }
 
     @Test(
@@ -36,7 +28,8 @@ struct SeamTests {
         [KVFormat.f32, .f16])
     func compacted(path: String, format: KVFormat) throws {
         let bench = try Bench(path)
-        let sequence = try bench.sequence(format: format, policy: Scatter(seed: 3), budgets: bench.budgets(7))
+        let sequence = try bench.sequence(
+            format: format, policy: KVPolicy(Scatter(seed: 3), rows: bench.budgets(7)))
         let full = try bench.sequence(format: format)
         let ids = SeamModels.prompt(30)
         // What prefill computes does not depend on what is dropped after it.
@@ -63,7 +56,7 @@ struct SeamTests {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(30)
         let budgets = bench.budgets(20)
-        let sequence = try bench.sequence(policy: SinksAndNewest(sinks: 0), budgets: budgets)
+        let sequence = try bench.sequence(policy: KVPolicy(SinksAndNewest(sinks: 0), rows: budgets))
         _ = try bench.logits(ids, sequence)
         // The newest 20 of 30 rows and the new one are what a window of 21 sees at position 30.
         var windowed = bench.model.cacheLayers
@@ -85,9 +78,11 @@ struct SeamTests {
     func bounded() throws {
         let bench = try Bench("llama-gqa")
         let needs = KVEvidence(windowQueries: 4, columnSums: true, rollingRows: 3)
-        let sequences = try [SinksAndNewest(needs: needs), Scatter(seed: 5, needs: needs)].map {
-            (policy: any KVPolicy) in
-            try bench.sequence(format: .f16, policy: policy, budgets: bench.budgets(70))
+        let selectors: [any KVSelector] = [
+            SinksAndNewest(evidence: needs), Scatter(seed: 5, evidence: needs),
+        ]
+        let sequences = try selectors.map {
+            try bench.sequence(format: .f16, policy: KVPolicy($0, rows: bench.budgets(70)))
         }
         var (pages, bytes) = (0, 0)
         for step in 0..<2_000 {
@@ -137,7 +132,7 @@ struct SeamTests {
     func boundedRollback() throws {
         let bench = try Bench("llama-gqa")
         func sequence() throws -> KVSequence {
-            let sequence = try bench.sequence(policy: SinksAndNewest(), budgets: bench.budgets(12))
+            let sequence = try bench.sequence(policy: KVPolicy(SinksAndNewest(), rows: bench.budgets(12)))
             _ = try bench.logits(SeamModels.prompt(20), sequence)
             return sequence
         }

@@ -106,7 +106,7 @@ struct SharingTests {
     func compressed() throws {
         let bench = try Bench("llama-gqa")
         let sequence = try bench.sequence(
-            policy: Scatter(seed: 2), budgets: bench.budgets(6), owners: [0, 0])
+            policy: KVPolicy(Scatter(seed: 2), rows: [6]), owners: [0, 0])
         _ = try bench.logits(SeamModels.prompt(20), sequence)
         for step in 0..<5 {
             #expect(sequence.rowCount(layer: 1, head: 1) == 6)

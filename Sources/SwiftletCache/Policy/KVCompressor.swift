@@ -1,0 +1,116 @@
+import SwiftletTensor
+
+/// The state of a policy in one sequence: its parts per layer, and the budgets of the current prompt.
+struct KVCompressor {
+    /// What one layer remembers.
+    private struct Layer {
+        var selector: any KVSelector
+        var merger: (any KVMerger)?
+    }
+
+    /// What leaves a layer, and what the rest becomes.
+    struct Outcome {
+        var selection: KVSelection
+        var rewrites: [[KVRewrite]]
+    }
+
+    let policy: KVPolicy
+    let budget: KVBudget
+    /// Tokens seen at the end of the prompt.
+    private(set) var promptLength = 0
+    /// Rows per KV head on average of every layer that stores rows, once known, by its place among them.
+    private(set) var budgets: [Int]?
+    private var layers: [Layer]
+    private var hiddenRows: (any KVHiddenRowRule)?
+
+    init(_ policy: KVPolicy, storingLayers: Int) {
+        self.policy = policy
+        budget = policy.budget ?? KVPolicy.defaultBudget
+        hiddenRows = policy.hiddenRows
+        layers =
+            policy.selector.map {
+                Array(repeating: Layer(selector: $0, merger: policy.merger), count: storingLayers)
+            } ?? []
+    }
+
+    /// Plans a prompt.
+    ///
+    /// - Parameters:
+    ///   - rows: rows per layer and KV head on average that the budget allows; `nil` without a budget.
+    ///   - rowCounts: rows of each storing layer at the end of the prompt, if nothing is dropped.
+    mutating func begin(_ prompt: KVPrompt, rows: Int, rowCounts: [Int]) throws(SwiftletError) {
+        promptLength = prompt.length
+        budgets = nil
+        if prompt.start == 0 { try hiddenRows?.prepare(for: prompt) }
+        if policy.layers.isStatic, let selector = layers.first?.selector {
+            budgets = try policy.layers.budgets(
+                for: demand(selector, rows: rows, rowCounts: rowCounts, statistics: rowCounts.map { _ in 0 }))
+        }
+    }
+
+    /// Divides the budget after the prompt.
+    mutating func allocate(rows: Int, rowCounts: [Int], statistics: [Double]) throws(SwiftletError) {
+        guard let selector = layers.first?.selector else { return }
+        budgets = try policy.layers.budgets(
+            for: demand(selector, rows: rows, rowCounts: rowCounts, statistics: statistics))
+    }
+
+    private func demand(
+        _ selector: any KVSelector, rows: Int, rowCounts: [Int], statistics: [Double]
+    ) -> KVDemand {
+        KVDemand(
+            total: rows * rowCounts.count, rowCounts: rowCounts,
+            minimum: min(selector.forced(budget: rows, phase: .prefill).count, rows), statistics: statistics)
+    }
+
+    /// What leaves a layer now, or `nil` if everything fits.
+    ///
+    /// - Parameter index: the layer's place among those that store rows.
+    mutating func outcome(at index: Int, _ view: KVLayerView) -> Outcome? {
+        guard let budgets else { return nil }
+        let counts = (0..<view.shape.kvHeadCount).map(view.rowCount(ofHead:))
+        guard let budget = target(budgets[index], counts, view.phase),
+            let selection = select(index, view, budget: budget, counts: counts)
+        else { return nil }
+        guard layers[index].merger != nil else { return Outcome(selection: selection, rewrites: []) }
+        let kept = counts.indices.map { selection.rows(ofHead: $0) }
+        let evicted = counts.indices.map { selection.droppedRows(ofHead: $0, of: counts[$0]) }
+        return Outcome(
+            selection: selection,
+            rewrites: layers[index].merger?.merge(in: view, kept: kept, evicted: evicted) ?? [])
+    }
+
+    /// Rows per head to go down to, or `nil` while the rows are within the budget.
+    private func target(_ budget: Int, _ counts: [Int], _ phase: KVPhase) -> Int? {
+        guard phase == .decode || phase == .verify else { return budget }
+        let rule = policy.effectiveDecodeRule
+        let exceeds =
+            policy.heads.map { $0.readsScores } == false
+            ? true : counts.reduce(0, +) > budget * counts.count
+        return rule == .append || !exceeds ? nil : rule.target(budget: budget)
+    }
+
+    private mutating func select(
+        _ index: Int, _ view: KVLayerView, budget: Int, counts: [Int]
+    ) -> KVSelection? {
+        let phase = view.phase
+        let selector = layers[index].selector
+        let forced = selector.forced(budget: budget, phase: phase)
+        if let heads = policy.heads, heads.readsScores {
+            guard counts.reduce(0, +) > budget * counts.count else { return nil }
+            let scores = layers[index].selector.scores(of: view)
+            let rows = heads.budgets(layer: view.layer, budget: budget, scores: scores, forced: forced)
+            return .best(of: scores, budgets: rows) { selector.forced(budget: min($0, budget), phase: phase) }
+        }
+        let rows =
+            policy.heads?.budgets(layer: view.layer, budget: budget, scores: [], forced: forced)
+            ?? counts.map { _ in budget }
+        guard zip(counts, rows).contains(where: { $0 > $1 }) else { return nil }
+        return layers[index].selector.select(from: view, budgets: rows)
+    }
+
+    /// Rows of the residual stream that go on; `nil` is all.
+    mutating func survivors(after view: KVLayerView, positions: [Int32]) -> [Int]? {
+        hiddenRows?.survivors(after: view, positions: positions)
+    }
+}

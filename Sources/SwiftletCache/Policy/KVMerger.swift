@@ -1,0 +1,30 @@
+/// New contents of a kept row.
+public struct KVRewrite: Hashable, Sendable {
+    /// The row, as it was counted before the eviction.
+    public var row: Int
+    /// `[keySize]`.
+    public var key: [Float]
+    /// `[valueSize]`.
+    public var value: [Float]
+
+    /// Rewrites a row.
+    public init(row: Int, key: [Float], value: [Float]) {
+        self.row = row
+        self.key = key
+        self.value = value
+    }
+}
+
+/// Folds evicted rows into kept ones.
+///
+/// A value with a copy per layer and sequence, like ``KVSelector``.
+public protocol KVMerger: Sendable {
+    /// What becomes of the kept rows of every KV head.
+    ///
+    /// - Parameters:
+    ///   - layer: the layer before the eviction.
+    ///   - kept: rows that stay, ascending, `[kvHeads][…]`.
+    ///   - evicted: the others, ascending.
+    /// - Returns: rewritten rows per KV head; rows that are not named stay as they are.
+    mutating func merge(in layer: KVLayerView, kept: [[Int]], evicted: [[Int]]) -> [[KVRewrite]]
+}

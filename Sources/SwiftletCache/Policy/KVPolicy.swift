@@ -1,0 +1,112 @@
+public import SwiftletTensor
+
+/// Which positions the rows of a compressed cache have.
+public enum KVPositionRule: Hashable, Sendable {
+    /// Kept rows keep the rotation of the token that they came from.
+    case original
+    /// Kept rows are renumbered without gaps, up to the newest token, and their keys rotated again.
+    case slot
+}
+
+/// What a cache keeps, drops, merges and shares: a composition of parts that are chosen apart.
+///
+/// Without a selector every row is kept. Parts are values; ``KVSequence`` copies them per layer.
+public struct KVPolicy: Sendable {
+    /// Ranks rows; `nil` keeps all.
+    public var selector: (any KVSelector)?
+    /// Divides the budget over layers.
+    public var layers: any KVLayerAllocator = UniformLayers()
+    /// Divides a layer's budget over its KV heads; `nil` gives every head the same.
+    public var heads: (any KVHeadAllocator)?
+    /// Folds evicted rows into kept ones.
+    public var merger: (any KVMerger)?
+    /// Drops rows of the residual stream between layers.
+    public var hiddenRows: (any KVHiddenRowRule)?
+    /// Positions of kept rows.
+    public var positions = KVPositionRule.original
+    /// Overrides when rows leave during generation.
+    public var decodeRule: KVDecodeRule?
+    /// The layer whose slot each layer reads; `nil` shares nothing.
+    public var owners: [Int]?
+    /// Number formats of cached rows, if the policy chooses them.
+    public var format: KVFormat?
+    /// Bound of the cache; `nil` is a fifth of the prompt.
+    public var budget: KVBudget?
+    /// The specification that this policy was read from; `full` for the full cache.
+    public var specification = "full"
+
+    /// The full cache.
+    public init() {}
+
+    /// Every row is kept.
+    public static let full = KVPolicy()
+
+    /// The budget of policies that name none.
+    public static let defaultBudget = KVBudget.share(0.2)
+
+    /// Whether rows or hidden rows may be dropped.
+    public var evicts: Bool { (selector != nil || hiddenRows != nil) && budget != .share(1) }
+
+    /// Whether the cache of a prefix may serve another continuation: not if what survives depends on tokens
+    /// behind the prefix.
+    public var prefixIsReusable: Bool { !evicts }
+
+    /// When rows leave during generation.
+    ///
+    /// A share bounds the prompt, rows and bytes bound everything: under these, methods that were published for
+    /// prompts alone rank again now and then. Renumbering rewrites keys, so it is done for many tokens at once.
+    var effectiveDecodeRule: KVDecodeRule {
+        if let decodeRule { return decodeRule }
+        switch selector?.decodeRule ?? .append {
+        case .append where selector != nil && !(budget ?? Self.defaultBudget).isShare:
+            return .periodic(interval: 512)
+        case .everyStep where positions == .slot: return .periodic(interval: 64)
+        case let rule: return rule
+        }
+    }
+
+    /// Whether the first prompt goes through the model layer by layer: rows are then dropped before the next
+    /// layer adds its own, so that the full cache never exists.
+    var wantsLayerMajor: Bool { hiddenRows != nil || (selector != nil && layers.isStatic) }
+
+    /// What has to be recorded while a prompt is read.
+    func needs(promptLength: Int) -> KVEvidence {
+        var needs = hiddenRows?.needs(promptLength: promptLength) ?? KVEvidence()
+        guard let selector else { return needs }
+        needs.formUnion(selector.needs(promptLength: promptLength))
+        needs.formUnion(layers.needs(promptLength: promptLength))
+        return needs
+    }
+
+    /// What has to be recorded while tokens are generated.
+    func decodeNeeds(promptLength: Int) -> KVEvidence {
+        guard let selector, effectiveDecodeRule != .append else { return KVEvidence() }
+        return selector.decodeNeeds(promptLength: promptLength)
+    }
+
+    /// Refuses parts that cannot work together, or with these layers.
+    public func validate(layers shapes: [KVLayerShape]) throws(SwiftletError) {
+        func refuse(_ reason: String) throws(SwiftletError) {
+            throw SwiftletError(.invalidArgument, "--kv-policy '\(specification)' cannot work: \(reason)")
+        }
+        if selector == nil {
+            if merger != nil { try refuse("there is nothing to merge without a selector such as h2o") }
+            if heads != nil { try refuse("a budget per head needs a selector such as snapkv") }
+            if !(layers is UniformLayers) {
+                try refuse("a budget per layer needs a selector such as snapkv")
+            }
+            if positions == .slot { try refuse("rows are renumbered only where a selector drops some") }
+        }
+        if let selector, let heads, heads.readsScores, !selector.comparesAcrossHeads {
+            try refuse("scores of this selector cannot be compared across heads; use snapkv, h2o or expected")
+        }
+        if evicts, let layer = shapes.firstIndex(where: { $0.window != nil }) {
+            try refuse(
+                "layer \(layer) has a sliding window of \(shapes[layer].window ?? 0) tokens, and its rows leave "
+                    + "by themselves")
+        }
+        if selector != nil, hiddenRows != nil, merger != nil {
+            try refuse("a merger needs the rows that the prompt's layers dropped")
+        }
+    }
+}

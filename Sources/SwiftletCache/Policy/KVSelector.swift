@@ -1,0 +1,97 @@
+/// Rows that stay whatever their score.
+public struct KVForcedRows: Hashable, Sendable {
+    /// Oldest rows, the attention sinks. They come first if the budget cannot hold all forced rows.
+    public var oldest: Int
+    /// Newest rows, the observation window.
+    public var newest: Int
+
+    /// Forces nothing unless told.
+    public init(oldest: Int = 0, newest: Int = 0) {
+        self.oldest = oldest
+        self.newest = newest
+    }
+
+    /// All forced rows.
+    public var count: Int { oldest + newest }
+}
+
+/// When rows leave while tokens are generated.
+public enum KVDecodeRule: Hashable, Sendable {
+    /// After every token, back to the budget.
+    case everyStep
+    /// When the budget is exceeded, by up to `interval` rows at once (at most an eighth of the budget), so that
+    /// ranking is rare and the bound holds all the same.
+    case periodic(interval: Int)
+    /// Never: the budget bounds what the prompt leaves, generated tokens add to it.
+    case append
+
+    /// Rows that stay when `budget` is exceeded.
+    func target(budget: Int) -> Int {
+        switch self {
+        case .everyStep, .append: budget
+        case .periodic(let interval): budget - max(min(interval, budget / 8), 1) + 1
+        }
+    }
+}
+
+/// Ranks the cached rows of one attention layer.
+///
+/// A selector is a value: every layer of every sequence has its own copy, so what it remembers between calls
+/// cannot leak. It sees evidence and answers with scores; it never touches storage.
+public protocol KVSelector: Sendable {
+    /// When rows leave during generation.
+    var decodeRule: KVDecodeRule { get }
+    /// Whether scores of different KV heads can be compared, as probabilities can and norms cannot.
+    var comparesAcrossHeads: Bool { get }
+    /// What must be recorded during attention for ``scores(of:)`` to work; each item costs memory.
+    func needs(promptLength: Int) -> KVEvidence
+    /// What of it must be recorded while tokens are generated.
+    func decodeNeeds(promptLength: Int) -> KVEvidence
+    /// Rows that are kept in any case, part of a budget of so many rows.
+    func forced(budget: Int, phase: KVPhase) -> KVForcedRows
+    /// Score of every row of every KV head, `[kvHeads][rows]`; the larger stays, NaN counts as the smallest.
+    mutating func scores(of layer: KVLayerView) -> [[Float]]
+    /// Rows to keep in every KV head, at most `budgets[head]` of it. Asked when some head holds more than that.
+    mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection
+}
+
+extension KVSelector {
+    /// Scores are probabilities.
+    public var comparesAcrossHeads: Bool { true }
+
+    /// The same as for the prompt.
+    public func decodeNeeds(promptLength: Int) -> KVEvidence { needs(promptLength: promptLength) }
+
+    /// Nothing is forced.
+    public func forced(budget: Int, phase: KVPhase) -> KVForcedRows { KVForcedRows() }
+
+    /// The forced rows, then the best; ties go to the lower position.
+    public mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {
+        let phase = layer.phase
+        return .best(of: scores(of: layer), budgets: budgets) { forced(budget: $0, phase: phase) }
+    }
+}
+
+extension KVSelection {
+    /// The forced rows of every head and the best of the others, `budgets[head]` in all.
+    ///
+    /// - Parameters:
+    ///   - scores: `[kvHeads][rows]`, rows in ascending position.
+    ///   - forced: what is kept under a budget.
+    /// - Complexity: O(rows) per head.
+    public static func best(
+        of scores: [[Float]], budgets: [Int], forced: (_ budget: Int) -> KVForcedRows
+    ) -> KVSelection {
+        .perHead(zip(scores, budgets).map { best(of: $0, budget: $1, forced: forced($1)) })
+    }
+
+    /// The rows of one head that stay, ascending.
+    static func best(of scores: [Float], budget: Int, forced: KVForcedRows) -> [Int] {
+        guard scores.count > budget else { return Array(scores.indices) }
+        let oldest = min(forced.oldest, budget)
+        let newest = min(forced.newest, budget - oldest)
+        let middle = scores[oldest..<scores.count - newest]
+        return Array(0..<oldest) + middle.indicesOfLargest(budget - oldest - newest)
+            + Array(scores.count - newest..<scores.count)
+    }
+}
