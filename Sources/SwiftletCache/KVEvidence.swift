@@ -10,16 +10,20 @@ public struct KVEvidence: Hashable, Sendable {
     public var columnSums: Bool
     /// Mean and covariance of the queries before rotation, per query head.
     public var queryMoments: Bool
+    /// Number of first queries that the moments leave out: those of attention sinks are unlike the others.
+    public var momentSkip: Int
     /// Number of decode steps whose attention rows stay with the cached rows.
     public var rollingRows: Int
 
     /// Records what is asked for.
     public init(
-        windowQueries: Int = 0, columnSums: Bool = false, queryMoments: Bool = false, rollingRows: Int = 0
+        windowQueries: Int = 0, columnSums: Bool = false, queryMoments: Bool = false,
+        momentSkip: Int = 0, rollingRows: Int = 0
     ) {
         self.windowQueries = windowQueries
         self.columnSums = columnSums
         self.queryMoments = queryMoments
+        self.momentSkip = momentSkip
         self.rollingRows = rollingRows
     }
 
@@ -28,6 +32,7 @@ public struct KVEvidence: Hashable, Sendable {
         windowQueries = max(windowQueries, other.windowQueries)
         columnSums = columnSums || other.columnSums
         queryMoments = queryMoments || other.queryMoments
+        momentSkip = max(momentSkip, other.momentSkip)
         rollingRows = max(rollingRows, other.rollingRows)
     }
 
@@ -53,6 +58,7 @@ package struct KVEvidenceRecord {
     private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
     /// Moments of the unrotated queries per head.
     package private(set) var queryMoments: [QueryMoments]
+    private var unrotatedCount = 0  // queries seen, those that the moments leave out included
 
     package init(_ needs: KVEvidence, shape: KVLayerShape) {
         self.needs = needs
@@ -74,7 +80,10 @@ package struct KVEvidenceRecord {
             fresh.windowQueries = Array(windowQueries.suffix(kept * shape.headCount * shape.keySize))
         }
         if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
-        if new.queryMoments, needs.queryMoments { fresh.queryMoments = queryMoments }
+        if new.queryMoments, needs.queryMoments {
+            fresh.queryMoments = queryMoments
+            fresh.unrotatedCount = unrotatedCount
+        }
         if new.rollingRows > 0, needs.rollingRows > 0 {
             for head in rollingRows.indices {
                 fresh.rollingRows[head] = Array(rollingRows[head].suffix(new.rollingRows))
@@ -96,8 +105,10 @@ package struct KVEvidenceRecord {
 
     /// Adds queries before rotation, `[tokens, heads, keySize]`.
     package mutating func record(unrotated queries: UnsafePointer<Float>, tokens: Int) {
+        let skipped = min(max(needs.momentSkip - unrotatedCount, 0), tokens)
+        if needs.queryMoments { unrotatedCount += tokens }
         for head in queryMoments.indices {
-            for token in 0..<tokens {
+            for token in skipped..<tokens {
                 queryMoments[head].add(queries + (token * shape.headCount + head) * shape.keySize)
             }
         }

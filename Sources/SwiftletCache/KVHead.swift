@@ -70,6 +70,35 @@ struct KVHead {
             count: geometry.valueSize)
     }
 
+    /// The keys of all rows as floats, `[rows × keySize]`.
+    var keyRows: [Float] {
+        floats(width: geometry.keySize) { page, rows, target in
+            kernels.dequantize(
+                geometry.kernelFormats.key, page.keys, into: target, count: rows * geometry.keySize)
+        }
+    }
+
+    /// The values of all rows as floats, `[rows × valueSize]`.
+    var valueRows: [Float] {
+        floats(width: geometry.valueSize) { page, rows, target in
+            kernels.dequantize(
+                geometry.kernelFormats.value, page.values, into: target, count: rows * geometry.valueSize)
+        }
+    }
+
+    private func floats(
+        width: Int, _ read: (_ page: KVPage, _ rows: Int, _ target: UnsafeMutablePointer<Float>) -> Void
+    ) -> [Float] {
+        Array(unsafeUninitializedCapacity: rowCount * width) { buffer, count in
+            count = rowCount * width
+            guard let target = buffer.baseAddress else { return }
+            for (index, page) in pages.enumerated() {
+                let first = index * KVPage.rowCapacity
+                read(page, min(KVPage.rowCapacity, rowCount - first), target + first * width)
+            }
+        }
+    }
+
     /// Keeps the rows `kept`, ascending, in their order; whole pages left over go back to the pool.
     mutating func keep(_ kept: [Int]) throws(SwiftletError) {
         for (target, source) in kept.enumerated() where target != source {

@@ -12,18 +12,23 @@ public struct KVLayerView {
     /// Factor of `q·k` before the softmax.
     public let scale: Float
 
+    /// The rotation of keys and queries.
+    package let rope: Rope
+
+    let kernels: Kernels
     private let slot: KVSlot
     private let record: KVEvidenceRecord
-    private let kernels: Kernels
 
     package init(
-        layer: Int, phase: KVPhase, slot: KVSlot, record: KVEvidenceRecord, scale: Float, kernels: Kernels
+        layer: Int, phase: KVPhase, slot: KVSlot, record: KVEvidenceRecord, scale: Float, rope: Rope,
+        kernels: Kernels
     ) {
         self.layer = layer
         self.phase = phase
         self.slot = slot
         self.record = record
         self.scale = scale
+        self.rope = rope
         self.kernels = kernels
         shape = slot.shape
     }
@@ -38,6 +43,12 @@ public struct KVLayerView {
     public func row(_ row: Int, ofHead head: Int) -> (key: [Float], value: [Float]) {
         slot.row(row, ofHead: head)
     }
+
+    /// The keys of one KV head, `[rows × keySize]`.
+    public func keys(ofHead head: Int) -> [Float] { slot.keys(ofHead: head) }
+
+    /// The values of one KV head, `[rows × valueSize]`.
+    public func values(ofHead head: Int) -> [Float] { slot.values(ofHead: head) }
 
     /// Attention received by every row of a query head, summed over all queries so far: `[rows]`.
     public func columnSums(ofQueryHead head: Int) -> [Float] {
@@ -76,6 +87,33 @@ public struct KVLayerView {
                 Array(weights[(query * shape.group + head) * rows..<(query * shape.group + head + 1) * rows])
             }
         }
+    }
+
+    /// Mean attention of the newest queries over the rows of one KV head, `[group][rows]`.
+    ///
+    /// - Parameter newest: how many of the kept queries count; `nil` is all.
+    /// - Complexity: `windowCount × group × rows × keySize` multiply-adds.
+    public func windowMeans(ofHead head: Int, newest: Int? = nil) -> [[Float]] {
+        let count = min(newest ?? windowCount, windowCount)
+        var means = [[Float]](
+            repeating: Array(repeating: 0, count: slot.rowCount(ofHead: head)), count: shape.group)
+        guard count > 0 else { return means }
+        let factors = [Float](repeating: 1 / Float(count), count: count)
+        withWindow(head) { kv, queries, normalizers, scratch in
+            let skipped = windowCount - count
+            var queries = queries
+            queries.token_count = count
+            queries.positions += skipped
+            queries.data += skipped * queries.token_stride
+            queries.group = 1
+            for head in means.indices {
+                kernels.attendColumnSums(
+                    kv, queries, logSumExp: normalizers + skipped * shape.group + head, stride: shape.group,
+                    factor: factors, into: &means[head], scratch: scratch)
+                queries.data += shape.keySize
+            }
+        }
+        return means
     }
 
     /// `Σ weight[query] · attention` over the newest queries and the query heads of one KV head: `[rows]`.

@@ -136,6 +136,7 @@ public final class KVSequence {
     package func view(of layer: Int, phase: KVPhase) -> KVLayerView {
         KVLayerView(
             layer: layer, phase: phase, slot: slot(of: layer), record: records[layer], scale: scale,
+            rope: rope,
             kernels: kernels)
     }
 

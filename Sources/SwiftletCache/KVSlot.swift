@@ -69,6 +69,12 @@ package struct KVSlot {
         return (key, value)
     }
 
+    /// The keys of one KV head, `[rows × keySize]`.
+    package func keys(ofHead head: Int) -> [Float] { heads[head].keyRows }
+
+    /// The values of one KV head, `[rows × valueSize]`.
+    package func values(ofHead head: Int) -> [Float] { heads[head].valueRows }
+
     /// Keeps the selected rows of every head and returns the memory of the others.
     package mutating func keep(_ selection: KVSelection) throws(SwiftletError) {
         for head in heads.indices { try heads[head].keep(selection.rows(ofHead: head)) }

@@ -63,6 +63,9 @@ public enum KVBudget: Hashable, Sendable, CustomStringConvertible {
     ///
     /// Source: the kept count of the scorer policies of kvpress, with the floor that the project adopted later.
     public static func rows(of count: Int, share: Double) -> Int {
-        min(max(Int(Double(count) * share), 1), count)
+        min(max(truncatedRows(of: count, share: share), 1), count)
     }
+
+    /// The same without the floor.
+    package static func truncatedRows(of count: Int, share: Double) -> Int { Int(Double(count) * share) }
 }
