@@ -1,0 +1,36 @@
+/// Knorm: keeps the rows with the smallest keys, which tend to receive most attention.
+///
+/// Rotation does not change the norm, so that nothing has to be recorded.
+///
+/// Source: Devoto et al., 2024, arXiv:2406.11430, §3.
+public struct KeyNormSelector: KVSelector {
+    /// Knorm has no settings.
+    public init() {}
+
+    /// Up to 512 rows at once.
+    public var decodeRule: KVDecodeRule { .periodic(interval: 512) }
+
+    /// Heads differ in the size of their keys.
+    public var comparesAcrossHeads: Bool { false }
+
+    /// Nothing is recorded.
+    public func needs(promptLength: Int) -> KVEvidence { KVEvidence() }
+
+    /// The negative length of every key.
+    public func scores(of layer: KVLayerView) -> [[Float]] {
+        (0..<layer.shape.kvHeadCount).map { head in
+            Self.norms(layer.keys(ofHead: head), size: layer.shape.keySize).map { -$0 }
+        }
+    }
+
+    /// Euclidean lengths of vectors that lie one behind the other, `[count × size]` → `[count]`.
+    package static func norms(_ vectors: [Float], size: Int) -> [Float] {
+        vectors.withUnsafeBufferPointer { vectors in
+            (0..<vectors.count / max(size, 1)).map { row in
+                var sum: Float = 0
+                for index in row * size..<(row + 1) * size { sum += vectors[index] * vectors[index] }
+                return sum.squareRoot()
+            }
+        }
+    }
+}

@@ -1,0 +1,41 @@
+/// TOVA: keeps the rows that the newest query attends to, averaged over all heads.
+///
+/// All KV heads keep the same rows. The newest row is forced after a prompt; while tokens are generated it has to
+/// compete, as in the original.
+///
+/// Source: Oren et al., 2024, arXiv:2401.06104, §3.2.
+public struct TOVASelector: KVSelector {
+    /// TOVA has no settings.
+    public init() {}
+
+    /// After every token: one comparison.
+    public var decodeRule: KVDecodeRule { .everyStep }
+
+    /// The newest query.
+    public func needs(promptLength: Int) -> KVEvidence { KVEvidence(windowQueries: 1) }
+
+    /// The newest row, after a prompt.
+    public func forced(budget: Int, phase: KVPhase) -> KVForcedRows {
+        KVForcedRows(newest: phase == .decode || phase == .verify ? 0 : 1)
+    }
+
+    /// Attention of the newest query, one value per row for all heads.
+    ///
+    /// Where KV heads hold different rows, which only budgets per head bring about, each head has its own mean.
+    public func scores(of layer: KVLayerView) -> [[Float]] {
+        let heads = 0..<layer.shape.kvHeadCount
+        let perHead = heads.map { Self.mean(of: layer.windowMeans(ofHead: $0)) }
+        let positions = layer.positions(ofHead: 0)
+        guard heads.allSatisfy({ layer.positions(ofHead: $0) == positions }) else { return perHead }
+        return Array(repeating: Self.mean(of: perHead), count: heads.count)
+    }
+
+    /// The mean of several heads' attention, `[heads][rows]` → `[rows]`.
+    package static func mean(of heads: [[Float]]) -> [Float] {
+        guard var sums = heads.first else { return [] }
+        for head in heads.dropFirst() {
+            for row in sums.indices { sums[row] += head[row] }
+        }
+        return sums.map { $0 / Float(heads.count) }
+    }
+}
