@@ -57,7 +57,7 @@ let package = Package(
         .executableTarget(
             name: "swiftlet-conformance",
             dependencies: [
-                "SwiftletCache", "SwiftletModels", "SwiftletFormats", "SwiftletTensor",
+                "SwiftletCache", "SwiftletModels", "SwiftletFormats", "SwiftletTensor", "CSwiftletKernels",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),

@@ -8,6 +8,11 @@ struct OracleFile {
     let method: String
     let cases: [OracleCase]
 
+    /// Takes cases of a method.
+    init(method: String, cases: [OracleCase]) {
+        (self.method, self.cases) = (method, cases)
+    }
+
     /// Reads a file.
     ///
     /// - Throws: `.unreadable` or `.malformed`, which name the file and the part that is missing.
@@ -37,7 +42,7 @@ struct OracleCase {
     let inputs: OracleFields
     let params: OracleFields
     /// The answers, by name.
-    let expected: JSON
+    var expected: JSON
     /// How far floats may be off.
     let tolerance: Double
     /// Whether the tolerance is a share of the expected value.

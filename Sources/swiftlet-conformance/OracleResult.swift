@@ -18,6 +18,10 @@ enum OracleValue {
     case object([String: OracleValue])
 }
 
+extension OracleValue: OracleResult {
+    var oracleValue: OracleValue { self }
+}
+
 extension OracleValue: CustomStringConvertible {
     /// The value in one line; lists and objects by their size.
     var description: String {
