@@ -75,6 +75,15 @@ public struct KVLayout: Hashable, Sendable {
         self.owners = owners
     }
 
+    /// Layers share slots as a policy says.
+    public init(layers: [KVLayerShape], sharedBy policy: KVPolicy) throws(SwiftletError) {
+        if let owners = policy.owners {
+            try self.init(layers: layers, owners: owners)
+        } else {
+            self.init(layers: layers)
+        }
+    }
+
     /// The layers that store rows of their own.
     public var storingLayers: [Int] { owners.indices.filter(ownsSlot) }
 

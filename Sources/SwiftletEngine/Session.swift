@@ -15,8 +15,10 @@ public final class Session {
         public var contextLength: Int?
         /// Tokens of a prompt that are processed at a time.
         public var batchSize = 512
-        /// Number formats of cached keys and values.
+        /// Number formats of cached keys and values, unless the policy chooses them.
         public var cacheFormat = KVFormat.f16
+        /// What the cache keeps, merges, shares and drops.
+        public var policy = KVPolicy.full
         /// How products with block formats treat their input.
         public var activations = ActivationPrecision.quantized
 
@@ -74,8 +76,9 @@ public final class Session {
             model: model.network,
             compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
         sequence = try KVSequence(
-            layout: KVLayout(layers: model.network.cacheLayers), format: options.cacheFormat,
-            rope: model.configuration.rope, scale: model.configuration.attentionScale, pool: KVPagePool(),
+            layout: try KVLayout(layers: model.network.cacheLayers, sharedBy: options.policy),
+            format: options.policy.format ?? options.cacheFormat, rope: model.configuration.rope,
+            scale: model.configuration.attentionScale, policy: options.policy, pool: KVPagePool(),
             kernels: kernels)
     }
 

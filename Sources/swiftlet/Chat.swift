@@ -48,7 +48,7 @@ struct Chat: ParsableCommand {
 
     func run() throws {
         let loaded = try Model.load(model.choice.model)
-        let session = try Session(loaded, model.sessionOptions())
+        let session = try model.session(loaded)
         let format = template.flatMap(ChatFormat.init(rawValue:)) ?? loaded.chatFormat
         var conversation = Conversation(session: session, format: format, system: system)
         var options = GenerationOptions(defaultsOf: loaded)

@@ -35,7 +35,9 @@ struct Logits: ParsableCommand {
         }
         var options = try model.sessionOptions(cacheFormat: .f32)
         options.activations = .exact
-        let session = try Session(Model.load(model.choice.model, needsTokenizer: false), options)
+        let loaded = try Model.load(model.choice.model, needsTokenizer: false)
+        options.policy = try model.policy.policy(for: loaded)
+        let session = try Session(loaded, options)
         if isJSON {
             try printJSON(ids, session)
         } else {

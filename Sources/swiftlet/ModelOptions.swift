@@ -28,9 +28,21 @@ struct ModelOptions: ParsableArguments {
     var batchSize: Int?
 
     @OptionGroup var cache: CacheFormatOptions
+    @OptionGroup var policy: CachePolicyOptions
 
     func validate() throws {
         try SwiftletError.asUsageError { () throws(SwiftletError) in try sessionOptions().validate() }
+        if let format = policy.specificationFormat, cache.isGiven {
+            throw ValidationError(
+                "--kv-policy chooses the number format \(format), so -ctk and -ctv cannot; drop one of them")
+        }
+    }
+
+    /// An empty session with the cache that the flags describe.
+    func session(_ model: Model) throws(SwiftletError) -> Session {
+        var options = try sessionOptions()
+        options.policy = try policy.policy(for: model)
+        return try Session(model, options)
     }
 
     /// - Parameter format: of a cache that the flags say nothing about.
@@ -55,6 +67,48 @@ struct ModelChoice: ParsableArguments {
     var model: String?
 }
 
+/// What the key–value cache keeps.
+struct CachePolicyOptions: ParsableArguments {
+    @Option(
+        name: .customLong("kv-policy"), parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            How the cache is compressed: components joined by +, such as snapkv or zigzag+h2o+slots; \
+            'swiftlet kv list' shows all. Default: the full cache.
+            """, valueName: "policy"))
+    var specification: String?
+
+    @Option(
+        name: .customLong("kv-budget"), parsing: .unconditional,
+        help: ArgumentHelp(
+            """
+            Bound of the compressed cache: 20% of the prompt, 512 rows per layer and head on average, or \
+            64MiB in all; default: 20%.
+            """, valueName: "budget"))
+    var budget: String?
+
+    func validate() throws {
+        guard let budget else { return }
+        try SwiftletError.asUsageError { () throws(SwiftletError) in _ = try KVBudget(parsing: budget) }
+        if specification == nil {
+            throw ValidationError(
+                "--kv-budget needs a policy that keeps to it; add --kv-policy, such as --kv-policy snapkv")
+        }
+    }
+
+    /// The policy that the flags describe.
+    func policy(for model: Model) throws(SwiftletError) -> KVPolicy {
+        try model.policy(specification, budget: budget)
+    }
+
+    /// The number format that the specification names, if any.
+    var specificationFormat: String? {
+        let names = Set(KVComponent.all.filter { $0.parts.contains(.format) }.map(\.name))
+        return specification?.split(whereSeparator: { "+:".contains($0) }).map(String.init).first(
+            where: names.contains)
+    }
+}
+
 /// Number formats of the key–value cache.
 struct CacheFormatOptions: ParsableArguments {
     @Option(
@@ -70,6 +124,9 @@ struct CacheFormatOptions: ParsableArguments {
         help: ArgumentHelp("Number format of cached values: f32 or f16.", valueName: "type"),
         completion: .list(["f32", "f16"]))
     var valueFormat: String?
+
+    /// Whether a flag names a format.
+    var isGiven: Bool { keyFormat != nil || valueFormat != nil }
 
     func format(default fallback: NumberFormat) throws(SwiftletError) -> KVFormat {
         try KVFormat(

@@ -44,7 +44,7 @@ struct Run: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let loaded = try Model.load(model.choice.model)
-        let session = try Session(loaded, model.sessionOptions())
+        let session = try model.session(loaded)
         let loadSeconds = (clock.now - start).seconds
         var options = GenerationOptions(defaultsOf: loaded)
         sampling.apply(to: &options.sampling)

@@ -65,6 +65,25 @@ public struct LayerTable: KVLayerAllocator {
     /// Keeps so many rows.
     public init(rows: [Int]) { self.rows = rows }
 
+    /// Reads whole numbers that spaces, commas, brackets or line ends separate.
+    ///
+    /// - Throws: `.unreadable` or `.malformed`, naming the file.
+    static func rows(at path: String) throws(SwiftletError) -> [Int] {
+        let file = try MappedFile(path: path)
+        let bytes = file.bytes
+        let words = bytes.split { " ,[]\t\r\n".utf8.contains($0) }.map { String(decoding: $0, as: UTF8.self) }
+        var rows: [Int] = []
+        for word in words {
+            guard let count = Int(word), count > 0 else {
+                throw SwiftletError(
+                    .malformed,
+                    "'\(path)' holds '\(word.prefix(20))'; expected rows per layer, whole numbers above 0")
+            }
+            rows.append(count)
+        }
+        return rows
+    }
+
     /// Known from the start.
     public var isStatic: Bool { true }
 

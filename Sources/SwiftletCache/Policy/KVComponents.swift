@@ -1,0 +1,50 @@
+import SwiftletTensor
+
+extension KVComponent {
+    /// Every component that a specification may name, in the order of `swiftlet kv list`.
+    public static let all: [KVComponent] =
+        [
+            .full, .uniform, .table, .slots,
+        ] + formats
+
+    /// The full cache.
+    static let full = KVComponent(
+        "full", parts: [.selector], summary: "Keeps every row.", source: "the plain cache"
+    ) { (_, _) throws(SwiftletError) in }
+
+    /// Equal budgets, spelled out.
+    static let uniform = KVComponent(
+        "uniform", parts: [.layers], summary: "Gives every layer the same budget; the default.",
+        source: "the usual baseline"
+    ) { (draft, _) throws(SwiftletError) in draft.policy.layers = UniformLayers() }
+
+    /// Budgets from a file.
+    static let table = KVComponent(
+        "table", parts: [.layers],
+        summary: "Gives every layer the rows that a file lists, whatever the budget.",
+        source: "whole numbers, one per layer that stores rows, apart by spaces, commas or lines",
+        options: [Option("file", "path of the list; the name may be left out")]
+    ) { (draft, arguments) throws(SwiftletError) in
+        guard let path = arguments.path("file") else {
+            throw SwiftletError(.invalidArgument, "'table' needs a file, as in table:budgets.txt")
+        }
+        draft.policy.layers = LayerTable(rows: try LayerTable.rows(at: path))
+    }
+
+    /// Renumbered rows.
+    static let slots = KVComponent(
+        "slots", parts: [.positions],
+        summary: "Renumbers kept rows without gaps and rotates their keys along.",
+        source: "StreamingLLM, Xiao et al., 2023, arXiv:2309.17453, §3.2"
+    ) { (draft, _) throws(SwiftletError) in draft.policy.positions = .slot }
+
+    /// One component per number format of cached rows.
+    static let formats = KVFormat.supported.map { format in
+        KVComponent(
+            format.rawValue, parts: [.format], summary: "Stores keys and values as \(format.rawValue).",
+            source: "GGUF number format", lowersPrefillMemory: format != .f32
+        ) { (draft, _) throws(SwiftletError) in
+            draft.policy.format = try KVFormat(key: format, value: format)
+        }
+    }
+}
