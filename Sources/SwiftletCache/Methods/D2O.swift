@@ -36,13 +36,14 @@ public struct VarianceLayers: KVLayerAllocator {
     /// Shares of `softmax(−F)` with the budget as their sum.
     ///
     /// Unlike the reference code, exempt layers count as part of the budget. They are exempt only while the other
-    /// layers keep at least half of the mean budget; in a small model or under a small budget nobody is.
+    /// layers keep what is forced and at least half of the mean budget; in a small model or under a small budget nobody is.
     public func budgets(for demand: KVDemand) -> [Int] {
         let layers = demand.rowCounts.indices
         var weights = Self.shares(demand.statistics)
         var exempt = layers.filter { $0 < exemptBottom || $0 >= layers.count - exemptTop }
         var rest = demand.total - exempt.reduce(0) { $0 + demand.rowCounts[$1] }
-        if rest * layers.count * 2 < demand.total * (layers.count - exempt.count) {
+        let others = layers.count - exempt.count
+        if rest * layers.count * 2 < demand.total * others || rest < demand.minimum * others {
             exempt = []
             rest = demand.total
         }
