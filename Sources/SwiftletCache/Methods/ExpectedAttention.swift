@@ -31,8 +31,8 @@ public struct ExpectedAttentionSelector: KVSelector {
         self.epsilon = epsilon
     }
 
-    /// Up to 512 rows at once.
-    public var decodeRule: KVDecodeRule { .periodic(interval: 512) }
+    /// Published for prompts: generated tokens add to the rows.
+    public var decodeRule: KVDecodeRule { .append }
 
     /// Moments of the queries behind the sinks.
     public func needs(promptLength: Int) -> KVEvidence {

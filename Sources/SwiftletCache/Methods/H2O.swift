@@ -45,8 +45,8 @@ public struct ObservedAttentionSelector: KVSelector {
     /// Observed attention has no settings.
     public init() {}
 
-    /// Up to 512 rows at once.
-    public var decodeRule: KVDecodeRule { .periodic(interval: 512) }
+    /// Published for prompts: generated tokens add to the rows.
+    public var decodeRule: KVDecodeRule { .append }
 
     /// Sums over all queries.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }

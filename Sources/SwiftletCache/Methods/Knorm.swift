@@ -7,8 +7,8 @@ public struct KeyNormSelector: KVSelector {
     /// Knorm has no settings.
     public init() {}
 
-    /// Up to 512 rows at once.
-    public var decodeRule: KVDecodeRule { .periodic(interval: 512) }
+    /// Published for prompts: generated tokens add to the rows.
+    public var decodeRule: KVDecodeRule { .append }
 
     /// Heads differ in the size of their keys.
     public var comparesAcrossHeads: Bool { false }

@@ -9,8 +9,8 @@ public struct RandomSelector: KVSelector {
     /// Keeps rows by chance.
     public init(seed: UInt64 = 0) { self.seed = seed }
 
-    /// Up to 512 rows at once.
-    public var decodeRule: KVDecodeRule { .periodic(interval: 512) }
+    /// Published for prompts: generated tokens add to the rows.
+    public var decodeRule: KVDecodeRule { .append }
 
     /// Nothing is recorded.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence() }

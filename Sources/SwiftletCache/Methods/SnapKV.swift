@@ -30,8 +30,8 @@ public struct SnapKVSelector: KVSelector {
         self.pooling = pooling
     }
 
-    /// Up to 512 rows at once, by the newest queries.
-    public var decodeRule: KVDecodeRule { .periodic(interval: 512) }
+    /// Published for prompts: generated tokens add to the rows. by the newest queries.
+    public var decodeRule: KVDecodeRule { .append }
 
     /// The newest queries.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(windowQueries: window) }

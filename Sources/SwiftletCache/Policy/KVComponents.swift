@@ -3,9 +3,20 @@ import SwiftletTensor
 extension KVComponent {
     /// Every component that a specification may name, in the order of `swiftlet kv list`.
     public static let all: [KVComponent] =
-        [
-            .full, .uniform, .table, .slots,
-        ] + formats
+        [full] + selectors + [uniform] + allocators + [table] + methods + [sharer, slots] + formats
+
+    /// Shared layers.
+    static let sharer = KVComponent(
+        "kvsharer", parts: [.sharing],
+        summary: "Lets layers read the cache of an earlier layer, as a map says, and store nothing.",
+        source: "KVSharer, Yang et al., 2024, arXiv:2410.18517", lowersPrefillMemory: true,
+        options: [Option("file", "path of the map; the name may be left out")]
+    ) { (draft, arguments) throws(SwiftletError) in
+        guard let path = arguments.path("file") else {
+            throw SwiftletError(.invalidArgument, "'kvsharer' needs a map, as in kvsharer:map.json")
+        }
+        draft.policy.owners = try draft.profiles.sharingMap(at: path)
+    }
 
     /// The full cache.
     static let full = KVComponent(
