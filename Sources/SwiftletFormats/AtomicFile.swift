@@ -1,4 +1,4 @@
-import SwiftletTensor
+package import SwiftletTensor
 
 #if canImport(Glibc)
     import Glibc
@@ -12,7 +12,7 @@ import SwiftletTensor
 ///
 /// Bytes go to a temporary file beside it, which ``commit()`` syncs and renames; without a commit it is
 /// removed.
-final class AtomicFile {
+package final class AtomicFile {
     private let path: String
     private let temporaryPath: String
     private var descriptor: Int32
@@ -46,6 +46,13 @@ final class AtomicFile {
             UnsafeMutableRawBufferPointer(rebasing: buffer[buffered...]).copyMemory(from: bytes)
             buffered += bytes.count
         }
+    }
+
+    /// Writes a whole file.
+    package static func write(_ bytes: [UInt8], to path: String) throws(SwiftletError) {
+        let file = try AtomicFile(path: path)
+        try file.write(bytes)
+        try file.commit()
     }
 
     /// Appends an array.

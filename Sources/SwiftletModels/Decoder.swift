@@ -1,19 +1,22 @@
-import SwiftletCache
-import SwiftletTensor
+package import SwiftletCache
+package import SwiftletTensor
 
 /// A pre-norm decoder with rotary attention and a gated feed-forward block: the form that Llama gave to a
 /// family of architectures. What differs between them is in the configuration.
 ///
 /// Source: Touvron et al., 2023, arXiv:2302.13971, §2.2.
-struct Decoder: LanguageModel {
-    let configuration: DecoderConfiguration
-    let weights: [NamedTensor]
+package struct Decoder: LanguageModel {
+    package let configuration: DecoderConfiguration
+    package let weights: [NamedTensor]
     private let embedding: Matrix  // [vocabulary, hidden]
     private let layers: [DecoderLayer]
     private let finalNorm: Vector  // [hidden]
     private let head: Matrix  // [vocabulary, hidden]
 
-    init(_ configuration: DecoderConfiguration, _ loader: WeightLoader) throws(SwiftletError) {
+    /// Takes the weights by their Hugging Face names.
+    package init(
+        _ configuration: DecoderConfiguration, _ loader: WeightLoader
+    ) throws(SwiftletError) {
         let c = configuration
         var loader = loader
         embedding = try loader.matrix("model.embed_tokens.weight", c.vocabularySize, c.hiddenSize)
@@ -28,7 +31,7 @@ struct Decoder: LanguageModel {
         self.configuration = c
     }
 
-    var cacheLayers: [KVLayerShape] {
+    package var cacheLayers: [KVLayerShape] {
         configuration.windows.map {
             KVLayerShape(
                 headCount: configuration.headCount, kvHeadCount: configuration.kvHeadCount,
@@ -36,19 +39,19 @@ struct Decoder: LanguageModel {
         }
     }
 
-    func embed(_ ids: [Int32], into x: Activations, _ compute: Compute) {
+    package func embed(_ ids: [Int32], into x: Activations, _ compute: Compute) {
         compute.embed(ids, from: embedding, into: x)
     }
 
-    func forward(layer: Int, _ x: Activations, _ pass: ForwardPass) throws(SwiftletError) {
+    package func forward(layer: Int, _ x: Activations, _ pass: ForwardPass) throws(SwiftletError) {
         try layers[layer](x, pass)
     }
 
-    func normalize(_ x: Activations, _ compute: Compute) {
+    package func normalize(_ x: Activations, _ compute: Compute) {
         compute.rmsNorm(x, weight: finalNorm, epsilon: configuration.normEpsilon, into: x)
     }
 
-    func logits(of normalized: Activations, into logits: Activations, _ compute: Compute) {
+    package func logits(of normalized: Activations, into logits: Activations, _ compute: Compute) {
         compute.linear(head, normalized, into: logits)
     }
 }

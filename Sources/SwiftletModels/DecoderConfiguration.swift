@@ -94,3 +94,24 @@ public struct DecoderConfiguration: Hashable, Sendable {
         return self
     }
 }
+
+extension DecoderConfiguration {
+    /// The plain form of a decoder, without biases, windows and norms on heads.
+    package init(
+        architecture: String, vocabularySize: Int, hiddenSize: Int, innerSize: Int, layerCount: Int,
+        headCount: Int, kvHeadCount: Int, headSize: Int, contextLength: Int, normEpsilon: Float, rope: Rope
+    ) {
+        self.architecture = architecture
+        self.vocabularySize = vocabularySize
+        self.hiddenSize = hiddenSize
+        self.innerSize = innerSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        self.kvHeadCount = kvHeadCount
+        self.headSize = headSize
+        self.contextLength = contextLength
+        self.normEpsilon = normEpsilon
+        self.rope = rope
+        windows = Array(repeating: nil, count: layerCount)
+    }
+}

@@ -21,6 +21,8 @@ package final class ForwardPass {
 
     package let compute: Compute
     package let workspace: Workspace
+    /// Called with the rotated queries of every segment, `[rows, heads × keySize]`, before a layer attends.
+    package var afterRotation: ((_ queries: Activations) -> Void)?
     private let segments: [Segment]
     private let positions: [Int32]
     private let angles: [(cosine: Activations, sine: Activations)]  // per segment, [rows, pairs]
@@ -67,6 +69,7 @@ package final class ForwardPass {
             compute.rotate(
                 q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
                 cosine: angles.cosine.data, sine: angles.sine.data)
+            afterRotation?(q)
             try withPositions(segment) { positions throws(SwiftletError) in
                 if let keysAndValues, sequence.layout.ownsSlot(layer) {
                     let keys = keysAndValues.keys.slice(segment.rows)
