@@ -47,6 +47,33 @@ struct AttentionStep {
         }
     }
 
+    /// Adds the weighted attention of those of these queries that belong to the tail of a prompt, over all heads.
+    func addTailSums(
+        _ tail: KVEvidence.Tail, to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>,
+        workspace: Workspace
+    ) {
+        guard let first = queries.positions.firstIndex(where: { tail.weight(at: $0) > 0 }) else { return }
+        let factors = queries.positions[first...].map(tail.weight)
+        let counts = (0..<shape.kvHeadCount).map(slot.rowCount(ofHead:))
+        let width = counts.max() ?? 0
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let sums = workspace.floats(shape.headCount * width)
+        sums.update(repeating: 0, count: shape.headCount * width)
+        compute.run(shape.headCount) { queryHead, scratch in
+            slot.withRows(ofHead: queryHead / shape.group) { rows in
+                compute.kernels.attendColumnSums(
+                    rows, tile(queryHead: queryHead, from: first),
+                    logSumExp: normalizers + first * shape.headCount + queryHead, stride: shape.headCount,
+                    factor: factors, into: sums + queryHead * width, scratch: scratch)
+            }
+        }
+        record.tailSums += repeatElement(0, count: max(width - record.tailSums.count, 0))
+        for queryHead in 0..<shape.headCount {
+            for row in 0..<width { record.tailSums[row] += sums[queryHead * width + row] }
+        }
+    }
+
     /// Adds the attention row of every query (decode steps) per query head.
     func addRollingRows(to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>) {
         let scratch = compute.scratch(0)
@@ -76,11 +103,12 @@ struct AttentionStep {
             window: shape.kernelWindow)
     }
 
-    /// One query head for all tokens.
-    private func tile(queryHead: Int) -> sl_queries {
+    /// One query head for all tokens from `first` on.
+    private func tile(queryHead: Int, from first: Int = 0) -> sl_queries {
         sl_queries(
-            data: queries.data + queryHead * shape.keySize, token_stride: shape.headCount * shape.keySize,
-            token_count: tokens, group: 1, positions: queries.positions.baseAddress.unsafelyUnwrapped,
-            scale: scale, window: shape.kernelWindow)
+            data: queries.data + (first * shape.headCount + queryHead) * shape.keySize,
+            token_stride: shape.headCount * shape.keySize, token_count: tokens - first, group: 1,
+            positions: queries.positions.baseAddress.unsafelyUnwrapped + first, scale: scale,
+            window: shape.kernelWindow)
     }
 }

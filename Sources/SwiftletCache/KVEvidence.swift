@@ -12,8 +12,28 @@ public struct KVEvidence: Hashable, Sendable {
     public var queryMoments: Bool
     /// Number of first queries that the moments leave out: those of attention sinks are unlike the others.
     public var momentSkip: Int
+    /// Weighted sums of the attention of the prompt's newest queries, over all heads, per row; see ``Tail``.
+    public var tail: Tail?
     /// Number of decode steps whose attention rows stay with the cached rows.
     public var rollingRows: Int
+
+    /// The newest queries of a first prompt, and their weights: a second sweep over the keys for these queries alone,
+    /// which stores nothing per query.
+    public struct Tail: Hashable, Sendable {
+        /// Position of the oldest of them.
+        public var firstPosition: Int
+        /// How many there are.
+        public var count: Int
+        /// Weight of the newest; weights rise evenly from 1 for the oldest.
+        public var newestWeight: Float
+
+        /// The weight of the query at a position; 0 outside.
+        func weight(at position: Int32) -> Float {
+            let index = Int(position) - firstPosition
+            guard (0..<count).contains(index) else { return 0 }
+            return count > 1 ? 1 + (newestWeight - 1) * Float(index) / Float(count - 1) : 1
+        }
+    }
 
     /// Records what is asked for.
     public init(
@@ -34,13 +54,14 @@ public struct KVEvidence: Hashable, Sendable {
         queryMoments = queryMoments || other.queryMoments
         momentSkip = max(momentSkip, other.momentSkip)
         rollingRows = max(rollingRows, other.rollingRows)
+        tail = tail ?? other.tail
     }
 
     /// Whether anything is recorded.
     public var isEmpty: Bool { self == KVEvidence() }
 
     /// Whether softmax normalisers are needed after attention.
-    var needsNormalizers: Bool { columnSums || rollingRows > 0 }
+    var needsNormalizers: Bool { columnSums || rollingRows > 0 || tail != nil }
 }
 
 /// What was recorded for one layer of one sequence.
@@ -53,6 +74,9 @@ package struct KVEvidenceRecord {
     package private(set) var windowPositions: [Int32] = []
     /// Sum over all queries so far of the attention that a row received: `[heads][rows]`.
     package private(set) var columnSums: [[Float]]
+    /// Weighted sum over the queries of ``KVEvidence/Tail`` and all heads of the attention that a row received:
+    /// `[rows]`; empty before such a query and after rows were dropped.
+    package var tailSums: [Float] = []
     /// Attention of the newest decode steps over the rows, 0 before a row existed: `[heads][steps][rows]`.
     package private(set) var rollingRows: [[[Float]]]
     private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
@@ -79,6 +103,7 @@ package struct KVEvidenceRecord {
             fresh.windowPositions = Array(windowPositions.suffix(kept))
             fresh.windowQueries = Array(windowQueries.suffix(kept * shape.headCount * shape.keySize))
         }
+        if new.tail == needs.tail { fresh.tailSums = tailSums }
         if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
         if new.queryMoments, needs.queryMoments {
             fresh.queryMoments = queryMoments
@@ -96,7 +121,7 @@ package struct KVEvidenceRecord {
     /// Bytes of everything recorded.
     package var heldBytes: Int {
         let floats =
-            windowQueries.count + columnSums.reduce(0) { $0 + $1.count }
+            windowQueries.count + tailSums.count + columnSums.reduce(0) { $0 + $1.count }
             + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
             + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
         let positions = windowPositions.count + rollingPositions.reduce(0) { $0 + $1.count }
@@ -152,6 +177,7 @@ package struct KVEvidenceRecord {
 
     /// Follows the cache when rows are dropped.
     package mutating func keep(_ selection: KVSelection) {
+        tailSums = []
         for head in columnSums.indices {
             columnSums[head].keep(selection.rows(ofHead: head / shape.group))
         }

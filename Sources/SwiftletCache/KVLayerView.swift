@@ -56,6 +56,13 @@ public struct KVLayerView {
         return record.columnSums[head]
     }
 
+    /// Weighted attention that every row received from the prompt's newest queries, summed over all heads: `[rows]`;
+    /// `nil` if none was recorded, as in a layer that reads another's cache.
+    public var tailSums: [Float]? { record.tailSums.isEmpty ? nil : record.tailSums }
+
+    /// Whether attention rows of decode steps are there.
+    public var recordsRollingRows: Bool { record.rollingRows.first.map { !$0.isEmpty } ?? false }
+
     /// Attention of the newest decode steps over the rows of a query head: `[steps][rows]`, oldest first.
     public func rollingRows(ofQueryHead head: Int) -> [[Float]] {
         precondition(!record.rollingRows.isEmpty, "the policy did not ask for rolling rows")

@@ -27,16 +27,19 @@ extension KVSequence {
         try compressor.begin(
             KVPrompt(
                 length: total, start: length, layerCount: layout.layers.count,
-                budget: compressor.policy.budget == nil ? nil : rows), rows: rows, rowCounts: caps)
+                budget: compressor.policy.budget == nil ? nil : rows, owners: layout.owners), rows: rows,
+            rowCounts: caps)
         self.compressor = compressor
         needs = compressor.policy.needs(promptLength: total)
         return length == 0 && compressor.policy.wantsLayerMajor ? .layerMajor : .chunked
     }
 
-    /// In layer-major order: compresses a layer that all tokens have been through, if its budget is known.
+    /// In layer-major order: compresses a layer that all tokens have been through, if its budget is known, and
+    /// forgets what was recorded for that.
     package func finish(layer: Int, phase: KVPhase) throws(SwiftletError) {
-        guard let compressor, compressor.budgets != nil else { return }
-        try compress(layer: layer, phase: phase)
+        guard let compressor, compressor.forgetsLayers else { return }
+        if compressor.budgets != nil { try compress(layer: layer, phase: phase) }
+        records[layer].change(to: compressor.policy.decodeNeeds(promptLength: compressor.promptLength))
     }
 
     /// Rows of the residual stream that the policy lets through to the next layer; `nil` is all.

@@ -188,6 +188,10 @@ public final class KVSequence {
         records[layer].record(rotated: queries.data, positions: queries.positions)
         guard let normalizers else { return }
         if needs.columnSums { step.addColumnSums(to: &records[layer], normalizers: normalizers) }
+        if let tail = needs.tail, phase == .prefill {
+            step.addTailSums(
+                tail, to: &records[layer], normalizers: normalizers, workspace: workspace)
+        }
         if needs.rollingRows > 0, phase == .decode {
             step.addRollingRows(to: &records[layer], normalizers: normalizers)
         }

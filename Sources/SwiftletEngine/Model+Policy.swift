@@ -23,6 +23,6 @@ extension Model {
         let bound = try budget.map { text throws(SwiftletError) in try KVBudget(parsing: text) }
         return try KVPolicy(
             parsing: specification, budget: bound, layers: network.cacheLayers,
-            profiles: ModelProfiles())
+            profiles: ModelProfiles(model: self))
     }
 }

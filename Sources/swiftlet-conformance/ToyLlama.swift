@@ -43,26 +43,30 @@ struct ToyLlama {
 
     /// An empty cache in single precision.
     ///
-    /// - Parameter owners: the layer whose cache each layer reads; `nil` shares nothing.
-    func sequence(owners: [Int]? = nil) throws(SwiftletError) -> KVSequence {
+    /// - Parameters:
+    ///   - owners: the layer whose cache each layer reads; `nil` shares nothing.
+    ///   - policy: what to keep.
+    func sequence(owners: [Int]? = nil, policy: KVPolicy = .full) throws(SwiftletError) -> KVSequence {
         let layers = model.cacheLayers
         return try KVSequence(
-            layout: try owners.map { owners throws(SwiftletError) in
-                try KVLayout(layers: layers, owners: owners)
-            } ?? KVLayout(layers: layers),
-            format: .f32, rope: model.configuration.rope, scale: model.configuration.attentionScale,
+            layout: KVLayout(layers: layers, owners: owners ?? Array(layers.indices)), format: .f32,
+            rope: model.configuration.rope, scale: model.configuration.attentionScale, policy: policy,
             pool: KVPagePool(), kernels: runner.compute.kernels)
     }
 
-    /// The logits after the last token of a prompt.
-    func prefill(_ tokens: [Int32], _ sequence: KVSequence) throws(SwiftletError) -> [Float] {
+    /// The logits after the last token of a prompt, and the positions that left the last layer.
+    func prefill(
+        _ tokens: [Int32], _ sequence: KVSequence
+    ) throws(SwiftletError) -> (logits: [Float], leaving: [Int]) {
         var last: [Float] = []
+        var leaving: [Int] = []
         try runner.prefill(
-            tokens, sequence, chunk: 512, phase: .prefill, wanted: .last,
-            emit: {
-                last = Array($1)
+            tokens, sequence, chunk: 512, phase: .prefill, wanted: .all,
+            emit: { position, logits in
+                last = Array(logits)
+                leaving.append(Int(position))
             })
-        return last
+        return (last, leaving)
     }
 
     /// The logits after one more token.

@@ -77,53 +77,64 @@ package struct PyramidInfer: Hashable, Sendable {
         /// Tokens that leave the last layer.
         package let leaving: Int
 
+        /// The layer whose cache each layer reads.
+        package let owners: [Int]
+
         /// Tokens of the recent window: the recent ones and the last.
         package var window: Int { recentLength + 1 }
 
-        /// Cached tokens as a share of the full cache; 1 for an empty prompt.
+        /// Cached tokens as a share of the full cache of the layers that keep one; 1 for an empty prompt.
         package var retention: Double {
-            let full = (lengths.first ?? 0) * lengths.count
-            return full == 0 ? 1 : Double(lengths.reduce(0, +)) / Double(full)
-        }
-
-        /// Context tokens that stay after a layer, `nil` if it drops none.
-        package func contextKept(after layer: Int) -> Int? {
-            let next = layer + 1 < lengths.count ? lengths[layer + 1] : leaving
-            return next < lengths[layer] ? next - window : nil
+            let stored = lengths.indices.filter { owners[$0] == $0 }
+            let full = (lengths.first ?? 0) * stored.count
+            return full == 0 ? 1 : Double(stored.reduce(0) { $0 + lengths[$1] }) / Double(full)
         }
     }
 
     /// The lengths of all layers for a prompt.
     package func plan(promptLength: Int, layers: Int) -> Plan {
+        plan(promptLength: promptLength, owners: Array(0..<layers))
+    }
+
+    /// The lengths of all layers for a prompt when some layers read the cache of others: those drop nothing, since
+    /// no scores are computed for them.
+    package func plan(promptLength: Int, owners: [Int]) -> Plan {
         let recent = recentLength(of: promptLength)
         let minimum = min(minimumContext, promptLength - 1 - recent)
         var count = promptLength
         var lengths: [Int] = []
-        for layer in 0..<layers {
+        for layer in owners.indices {
             lengths.append(count)
             let context = count - 1 - recent
-            let ratio = schedule.ratio(layer: layer, of: layers, decay: decay)
-            guard layer % interval == 0, context > minimum, ratio < 1 else { continue }
-            let kept = Int(Double(context) * ratio)
-            if kept > minimum { count += kept - context }
+            if owners[layer] == layer,
+                let kept = contextKept(of: context, minimum: minimum, layer: layer, of: owners.count)
+            {
+                count += kept - context
+            }
         }
-        return Plan(recentLength: recent, minimumContext: minimum, lengths: lengths, leaving: count)
+        return Plan(
+            recentLength: recent, minimumContext: minimum, lengths: lengths, leaving: count, owners: owners)
     }
 
+    /// How many of some context tokens go on after a layer; `nil` if all do.
+    func contextKept(of context: Int, minimum: Int, layer: Int, of layers: Int) -> Int? {
+        let ratio = schedule.ratio(layer: layer, of: layers, decay: decay)
+        guard layer % interval == 0, context > minimum, ratio < 1 else { return nil }
+        let kept = Int(Double(context) * ratio)
+        return kept > minimum && kept < context ? kept : nil
+    }
+
+    // MARK: Budgets
+
     /// The same method with the decay ratio whose plan keeps at most `share` of a prompt's cache, as close to it as
-    /// the plan can come.
+    /// the bisection comes.
     ///
-    /// The share that is kept does not rise evenly with the ratio for short prompts, because layers below the
-    /// minimum are left alone; the bisection's best answer is returned.
+    /// For short prompts the share does not rise evenly with the ratio, because layers near the minimum are left
+    /// alone.
     /// - Returns: `nil` if no decay ratio keeps so little: the recent window and the minimum need more.
-    package func scaled(toKeep share: Double, ofPrompt promptLength: Int, layers: Int) -> PyramidInfer? {
-        func keeping(_ decay: Double) -> PyramidInfer {
-            var other = self
-            other.decay = decay
-            return other
-        }
+    package func scaled(toKeep share: Double, ofPrompt promptLength: Int, owners: [Int]) -> PyramidInfer? {
         func retention(_ decay: Double) -> Double {
-            keeping(decay).plan(promptLength: promptLength, layers: layers).retention
+            keeping(decay).plan(promptLength: promptLength, owners: owners).retention
         }
         if retention(1) <= share { return keeping(1) }
         var (low, high) = (0.0, 1.0)
@@ -134,11 +145,38 @@ package struct PyramidInfer: Hashable, Sendable {
             if kept <= share, kept > best?.retention ?? -1 { best = (middle, kept) }
             if kept <= share { low = middle } else { high = middle }
         }
-        if best == nil, retention(0) <= share { best = (0, retention(0)) }
-        return best.map { keeping($0.decay) }
+        if let best { return keeping(best.decay) }
+        let least = leastDecay(ofPrompt: promptLength, owners: owners)
+        return retention(least) <= share ? keeping(least) : nil
     }
 
+    /// The fewest rows per layer that some decay ratio leaves of a prompt.
+    package func least(ofPrompt promptLength: Int, owners: [Int]) -> Int {
+        let decay = leastDecay(ofPrompt: promptLength, owners: owners)
+        let plan = keeping(decay).plan(promptLength: promptLength, owners: owners)
+        return Int((plan.retention * Double(promptLength)).rounded(.up))
+    }
+
+    private func leastDecay(ofPrompt promptLength: Int, owners: [Int]) -> Double {
+        var least = (decay: 1.0, retention: Double.infinity)
+        for step in 0...Self.gridSteps {
+            let decay = Double(step) / Double(Self.gridSteps)
+            let kept = keeping(decay).plan(promptLength: promptLength, owners: owners).retention
+            if kept < least.retention { least = (decay, kept) }
+        }
+        return least.decay
+    }
+
+    private func keeping(_ decay: Double) -> PyramidInfer {
+        var other = self
+        other.decay = decay
+        return other
+    }
+
+    private static let gridSteps = 50
     private static let bisections = 40
+
+    // MARK: Selection
 
     /// The weight of a window's query: rising evenly from 1 for the oldest; a single query has weight 1.
     package func weight(ofQuery query: Int, of count: Int) -> Double {

@@ -171,10 +171,12 @@ package struct UNCompWindow: Hashable, Sendable {
         self.size = size
     }
 
-    /// The sum over the queries, per cached row.
-    package var scores: [Float] {
-        guard let last = rows.last else { return [] }
-        return last.indices.map { column in
+    /// Cached rows that the newest query saw.
+    package var columnCount: Int { rows.last?.count ?? 0 }
+
+    /// The sum over the queries, per cached row; 0 for those that no query saw.
+    package func scores(of count: Int) -> [Float] {
+        (0..<count).map { column in
             Float(rows.reduce(0) { column < $1.count ? $0 + Double($1[column]) : $0 })
         }
     }
@@ -190,7 +192,14 @@ package struct UNCompWindow: Hashable, Sendable {
 
     /// Follows the cache when rows are dropped.
     package mutating func keep(_ kept: [Int]) {
-        for index in rows.indices { rows[index] = kept.map { rows[index][$0] } }
+        for index in rows.indices { rows[index] = kept.map { $0 < rows[index].count ? rows[index][$0] : 0 } }
+    }
+
+    /// Follows the cache when its newest rows are taken back.
+    package mutating func truncate(to count: Int) {
+        for index in rows.indices {
+            rows[index].removeLast(Swift.max(rows[index].count - Swift.max(count, 0), 0))
+        }
     }
 
     /// One step of decode: takes in a query's row and answers which rows stay.
@@ -199,7 +208,7 @@ package struct UNCompWindow: Hashable, Sendable {
     ) -> [Int] {
         append(row)
         let kept = UNComp.keptRows(
-            scores: scores, budget: budget, window: size, kernel: kernel, pooling: pooling)
+            scores: scores(of: row.count), budget: budget, window: size, kernel: kernel, pooling: pooling)
         if kept.count < row.count { keep(kept) }
         return kept
     }

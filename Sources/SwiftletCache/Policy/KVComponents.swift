@@ -3,7 +3,9 @@ import SwiftletTensor
 extension KVComponent {
     /// Every component that a specification may name, in the order of `swiftlet kv list`.
     public static let all: [KVComponent] =
-        [full] + selectors + [uniform] + allocators + [table] + methods + [sharer, slots] + formats
+        [full] + selectors + [uniform] + allocators + [table] + methods + [
+            pyramidInfer, uncomp, sharer, slots,
+        ] + formats
 
     /// Shared layers.
     static let sharer = KVComponent(

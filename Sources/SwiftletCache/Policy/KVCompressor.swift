@@ -84,6 +84,7 @@ struct KVCompressor {
     private func target(_ budget: Int, _ counts: [Int], _ phase: KVPhase) -> Int? {
         guard phase == .decode || phase == .verify else { return budget }
         let rule = policy.effectiveDecodeRule
+        if rule == .own { return budget }
         let exceeds =
             policy.heads.map { $0.readsScores } == false
             ? true : counts.reduce(0, +) > budget * counts.count
@@ -105,9 +106,15 @@ struct KVCompressor {
         let rows =
             policy.heads?.budgets(layer: view.layer, budget: budget, scores: [], forced: forced)
             ?? counts.map { _ in budget }
+        if policy.effectiveDecodeRule == .own {
+            return layers[index].selector.update(from: view, budgets: rows)
+        }
         guard zip(counts, rows).contains(where: { $0 > $1 }) else { return nil }
         return layers[index].selector.select(from: view, budgets: rows)
     }
+
+    /// Whether a layer's evidence from the prompt is done with once the layer is finished.
+    var forgetsLayers: Bool { budgets != nil || policy.selector == nil }
 
     /// Rows of the residual stream that go on; `nil` is all.
     mutating func survivors(after view: KVLayerView, positions: [Int32]) -> [Int]? {

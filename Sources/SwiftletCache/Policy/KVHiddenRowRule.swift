@@ -10,13 +10,16 @@ public struct KVPrompt: Hashable, Sendable {
     public var layerCount: Int
     /// Rows per layer and KV head on average, if the user gave a budget.
     public var budget: Int?
+    /// The layer whose cache each layer reads.
+    public var owners: [Int]
 
     /// Describes a prompt.
-    public init(length: Int, start: Int, layerCount: Int, budget: Int?) {
+    public init(length: Int, start: Int, layerCount: Int, budget: Int?, owners: [Int]) {
         self.length = length
         self.start = start
         self.layerCount = layerCount
         self.budget = budget
+        self.owners = owners
     }
 }
 

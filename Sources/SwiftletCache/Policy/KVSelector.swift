@@ -22,13 +22,15 @@ public enum KVDecodeRule: Hashable, Sendable {
     /// When the budget is exceeded, by up to `interval` rows at once (at most an eighth of the budget), so that
     /// ranking is rare and the bound holds all the same.
     case periodic(interval: Int)
+    /// As the selector says: it is asked after every prompt and every token, whether the budget is exceeded or not.
+    case own
     /// Never: the budget bounds what the prompt leaves, generated tokens add to it.
     case append
 
     /// Rows that stay when `budget` is exceeded.
     func target(budget: Int) -> Int {
         switch self {
-        case .everyStep, .append: budget
+        case .everyStep, .append, .own: budget
         case .periodic(let interval): budget - max(min(interval, budget / 8), 1) + 1
         }
     }
@@ -53,6 +55,8 @@ public protocol KVSelector: Sendable {
     mutating func scores(of layer: KVLayerView) -> [[Float]]
     /// Rows to keep in every KV head, at most `budgets[head]` of it. Asked when some head holds more than that.
     mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection
+    /// Rows to keep under ``KVDecodeRule/own``, `nil` for all. After a prompt it may be asked twice.
+    mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection?
 }
 
 extension KVSelector {
@@ -64,6 +68,12 @@ extension KVSelector {
 
     /// Nothing is forced.
     public func forced(budget: Int, phase: KVPhase) -> KVForcedRows { KVForcedRows() }
+
+    /// What ``select(from:budgets:)`` says once a head exceeds its budget.
+    public mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection? {
+        let exceeds = budgets.indices.contains { layer.rowCount(ofHead: $0) > budgets[$0] }
+        return exceeds ? select(from: layer, budgets: budgets) : nil
+    }
 
     /// The forced rows, then the best; ties go to the lower position.
     public mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {

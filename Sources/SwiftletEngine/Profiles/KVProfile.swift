@@ -103,7 +103,7 @@ public struct KVProfile: Hashable, Sendable {
     ///
     /// - Throws: `.unreadable`, or `.malformed` naming the key, what was found and what was expected.
     public init(path: String) throws(SwiftletError) {
-        try self.init(KVProfileReader(try JSON.parse(contentsOf: path)))
+        try self.init(KVProfileFields(try JSON.parse(contentsOf: path)))
     }
 
     /// Reads a profile and checks that it belongs to a model.
@@ -127,7 +127,7 @@ public struct KVProfile: Hashable, Sendable {
         (self.subject, self.provenance, self.content) = (subject, provenance, content)
     }
 
-    private init(_ reader: KVProfileReader) throws(SwiftletError) {
+    private init(_ reader: KVProfileFields) throws(SwiftletError) {
         guard try reader.string("format") == Self.format else {
             throw SwiftletError(.malformed, "\(reader.source): is not a profile made by swiftlet kv profile")
         }

@@ -39,7 +39,7 @@ public struct KVSharerStrategy: Hashable, Sendable {
         }
     }
 
-    init(_ reader: KVProfileReader) throws(SwiftletError) {
+    init(_ reader: KVProfileFields) throws(SwiftletError) {
         let settings = try reader.object("settings")
         target = try settings.integer("target")
         threshold = try settings.number("threshold")

@@ -14,7 +14,7 @@ public struct UNCompProfile: Hashable, Sendable {
         self.ranks = ranks
     }
 
-    init(_ reader: KVProfileReader) throws(SwiftletError) {
+    init(_ reader: KVProfileFields) throws(SwiftletError) {
         rank = try reader.object("settings").integer("rank")
         ranks = try reader.numbers("ranks")
     }

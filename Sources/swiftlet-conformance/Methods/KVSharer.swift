@@ -102,7 +102,7 @@ private enum KVSharerCases {
         let prompt = try toy.tokens(try oracle.inputs.read("prompt_tokens"))
         let forced = try toy.tokens(try oracle.inputs.read("forced_decode_tokens"))
         func logits(_ sequence: KVSequence) throws(SwiftletError) -> [[Float]] {
-            var rows = [try toy.prefill(prompt, sequence)]
+            var rows = [try toy.prefill(prompt, sequence).logits]
             for token in forced { rows.append(try toy.decode(token, sequence)) }
             return rows
         }

@@ -1,4 +1,5 @@
 import SwiftletCache
+import SwiftletModels
 import SwiftletTensor
 
 extension OracleMethod {
@@ -10,6 +11,7 @@ extension OracleMethod {
             "gen_lengths": PyramidInferCases.decodeLengths,
             "select": PyramidInferCases.select,
             "gen_update": PyramidInferCases.decodeUpdate,
+            "toy_llama": PyramidInferCases.toy,
         ], information: ["selection_margin"])
 }
 
@@ -106,6 +108,37 @@ private enum PyramidInferCases {
             answer["kept_in_window"] = kept.map { $0 - first }.filter(state.scores.indices.contains)
         }
         return answer
+    }
+
+    /// Prefill and forced decode of a tiny model, with the caches that result.
+    static func toy(_ oracle: OracleCase) throws(SwiftletError) -> [String: any OracleResult] {
+        let toy = try ToyLlama(oracle)
+        let layers = toy.model.cacheLayers.count
+        var policy = KVPolicy()
+        try method(oracle).apply(to: &policy, layers: layers)
+        let sequence = try toy.sequence(policy: policy)
+        let prompt = try toy.tokens(try oracle.inputs.read("prompt_tokens"))
+        let forced = try toy.tokens(try oracle.inputs.read("forced_decode_tokens"))
+        func positions() -> [[Int]] {
+            (0..<layers).map { sequence.positions(layer: $0, head: 0).map(Int.init) }
+        }
+        let (logits, leaving) = try toy.prefill(prompt, sequence)
+        let entering = positions()
+        var rows: [[Float]] = []
+        var events: [[String: any OracleResult]] = []
+        for (step, token) in forced.enumerated() {
+            let lengths = positions().map(\.count)
+            rows.append(try toy.decode(token, sequence))
+            let compressed = (0..<layers).filter { positions()[$0].count <= lengths[$0] }
+            if !compressed.isEmpty { events.append(["step": step, "layers": compressed]) }
+        }
+        return [
+            "positions_entering_layer": entering, "positions_leaving_last_layer": leaving,
+            "last_prompt_logits": logits,
+            "last_prompt_logits_without_compression": try toy.prefill(prompt, toy.sequence()).logits,
+            "logits_per_decode_step": rows, "compression_events": events,
+            "cached_positions_after_decode": positions(),
+        ]
     }
 
     /// The settings of a case; what it does not name has its default.

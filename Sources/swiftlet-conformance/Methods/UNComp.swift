@@ -14,6 +14,7 @@ extension OracleMethod {
             "hidden_select": UNCompCases.hiddenRows,
             "kv_select": UNCompCases.keptRows,
             "decode_update": UNCompCases.decodeUpdate,
+            "trace": UNCompCases.trace,
         ], isMixed: true)
 }
 
@@ -126,6 +127,39 @@ private enum UNCompCases {
             try oracle.inputs.read("row"), budget: try oracle.params.read("budget"),
             kernel: try oracle.params.read("kernel"), pooling: try pooling(oracle))
         return ["kept": kept, "window": window.rows]
+    }
+
+    /// One layer through prompt and decode, in the cache that sessions use.
+    static func trace(_ oracle: OracleCase) throws(SwiftletError) -> [String: any OracleResult] {
+        let queries: [[[Float]]] = try oracle.inputs.read("q_window")
+        let keys: [[[Float]]] = try oracle.inputs.read("K")
+        let values: [[[Float]]] = try oracle.inputs.read("V")
+        let budgets: [Int] = try oracle.params.read("budget")
+        var settings = UNComp.Settings()
+        settings.window = try oracle.params.read("window")
+        settings.kernel = try oracle.params.read("kernel")
+        settings.pooling = try pooling(oracle)
+        guard let shape = LayerTrace.shape(queries: queries, keys: keys, values: values),
+            budgets.count == shape.kvHeadCount
+        else { throw oracle.malformed("queries, keys, values and budgets do not fit together") }
+        let trace = try LayerTrace(
+            shape, policy: UNComp.policy(settings, budgets: budgets), prompt: (queries, keys, values))
+        let start = trace.positions
+        let newQueries: [[[Float]]] = try oracle.inputs.read("q_new")
+        let newKeys: [[[Float]]] = try oracle.inputs.read("k_new")
+        let newValues: [[[Float]]] = try oracle.inputs.read("v_new")
+        var outputs: [[[Float]]] = []
+        var positions: [[[Int]]] = []
+        for step in 0..<(newQueries.first?.count ?? 0) {
+            guard (newQueries + newKeys + newValues).allSatisfy({ $0.count > step }) else {
+                throw oracle.malformed("queries, keys and values have different numbers of steps")
+            }
+            outputs.append(
+                try trace.decode(
+                    newQueries.map { $0[step] }, newKeys.map { $0[step] }, newValues.map { $0[step] }))
+            positions.append(trace.positions)
+        }
+        return ["positions_after_prefill": start, "output": outputs, "positions": positions]
     }
 
     private static func pooling(_ oracle: OracleCase) throws(SwiftletError) -> UNComp.Pooling {

@@ -2,7 +2,7 @@ import SwiftletFormats
 import SwiftletTensor
 
 /// Reads the members of an object in a profile by type; errors name the file and the path of the key.
-struct KVProfileReader {
+struct KVProfileFields {
     private let json: JSON
     private let path: String
 
@@ -44,16 +44,16 @@ struct KVProfileReader {
         }
     }
 
-    func object(_ key: String) throws(SwiftletError) -> KVProfileReader {
-        KVProfileReader(
+    func object(_ key: String) throws(SwiftletError) -> KVProfileFields {
+        KVProfileFields(
             try read(key, "an object") { $0.kind == .object ? $0 : nil }, path: "\(path)\(key).")
     }
 
-    func objects(_ key: String) throws(SwiftletError) -> [KVProfileReader] {
+    func objects(_ key: String) throws(SwiftletError) -> [KVProfileFields] {
         let list = try read(key, "a list of objects") { list in
             list.kind == .array && list.elements.allSatisfy { $0.kind == .object } ? list : nil
         }
-        return list.elements.enumerated().map { KVProfileReader($1, path: "\(path)\(key)[\($0)].") }
+        return list.elements.enumerated().map { KVProfileFields($1, path: "\(path)\(key)[\($0)].") }
     }
 
     /// Whether there is a member that is not null.
