@@ -98,22 +98,27 @@ SL_INLINE I i_gather(const uint8_t *p, size_t stride) {
         (int32_t)sl_load_u32(p + 7 * stride));
 }
 
-// Rows r and r + 4 in the two halves of a vector, so that the transposition stays within halves.
-SL_INLINE I i_two_rows(const uint8_t *p, size_t stride) {
+// 16 bytes of rows 0 and 4 in the two halves of a vector; what follows works within halves.
+SL_INLINE I i_piece(const uint8_t *p, size_t stride) {
     const __m128i low = _mm_loadu_si128((const __m128i *)p);
     const __m128i high = _mm_loadu_si128((const __m128i *)(p + 4 * stride));
     return _mm256_inserti128_si256(_mm256_castsi128_si256(low), high, 1);
 }
 
-SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
-    const I a = i_two_rows(p, stride), b = i_two_rows(p + stride, stride);
-    const I c = i_two_rows(p + 2 * stride, stride), d = i_two_rows(p + 3 * stride, stride);
-    const I ab = _mm256_unpacklo_epi32(a, b), cd = _mm256_unpacklo_epi32(c, d);
-    const I ef = _mm256_unpackhi_epi32(a, b), gh = _mm256_unpackhi_epi32(c, d);
-    out[0] = _mm256_unpacklo_epi64(ab, cd);
-    out[1] = _mm256_unpackhi_epi64(ab, cd);
-    out[2] = _mm256_unpacklo_epi64(ef, gh);
-    out[3] = _mm256_unpackhi_epi64(ef, gh);
+SL_INLINE I i_low32(I a, I b) { return _mm256_unpacklo_epi32(a, b); }
+SL_INLINE I i_high32(I a, I b) { return _mm256_unpackhi_epi32(a, b); }
+SL_INLINE I i_low64(I a, I b) { return _mm256_unpacklo_epi64(a, b); }
+SL_INLINE I i_high64(I a, I b) { return _mm256_unpackhi_epi64(a, b); }
+
+SL_INLINE I i_spread16(const void *p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128(p)); }
+
+// 16 times bits 16·half…16·half + 15 of the words of rows k and k + 4, one per byte.
+SL_INLINE I i_bits_as_16(I words, int k, int half) {
+    const I at = _mm256_add_epi8(_mm256_set1_epi8((char)(4 * k + 2 * half)),
+                                 _mm256_set_epi64x(0x0101010101010101, 0, 0x0101010101010101, 0));
+    const I bit = _mm256_set1_epi64x((long long)0x8040201008040201);
+    const I set = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(words, at), bit), bit);
+    return _mm256_and_si256(set, _mm256_set1_epi8(16));
 }
 
 #ifndef SL_DOT4

@@ -97,23 +97,27 @@ SL_INLINE I i_gather(const uint8_t *p, size_t stride) {
                          four_words(p + 8 * stride, stride), four_words(p + 12 * stride, stride));
 }
 
-// Rows r, r + 4, r + 8 and r + 12 in the quarters of a vector, so that the transposition stays within them.
-SL_INLINE I i_four_rows(const uint8_t *p, size_t stride) {
+// 16 bytes of rows 0, 4, 8 and 12 in the quarters of a vector; what follows works within quarters.
+SL_INLINE I i_piece(const uint8_t *p, size_t stride) {
     return four_quarters(_mm_loadu_si128((const __m128i *)p),
                          _mm_loadu_si128((const __m128i *)(p + 4 * stride)),
                          _mm_loadu_si128((const __m128i *)(p + 8 * stride)),
                          _mm_loadu_si128((const __m128i *)(p + 12 * stride)));
 }
 
-SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
-    const I a = i_four_rows(p, stride), b = i_four_rows(p + stride, stride);
-    const I c = i_four_rows(p + 2 * stride, stride), d = i_four_rows(p + 3 * stride, stride);
-    const I ab = _mm512_unpacklo_epi32(a, b), cd = _mm512_unpacklo_epi32(c, d);
-    const I ef = _mm512_unpackhi_epi32(a, b), gh = _mm512_unpackhi_epi32(c, d);
-    out[0] = _mm512_unpacklo_epi64(ab, cd);
-    out[1] = _mm512_unpackhi_epi64(ab, cd);
-    out[2] = _mm512_unpacklo_epi64(ef, gh);
-    out[3] = _mm512_unpackhi_epi64(ef, gh);
+SL_INLINE I i_low32(I a, I b) { return _mm512_unpacklo_epi32(a, b); }
+SL_INLINE I i_high32(I a, I b) { return _mm512_unpackhi_epi32(a, b); }
+SL_INLINE I i_low64(I a, I b) { return _mm512_unpacklo_epi64(a, b); }
+SL_INLINE I i_high64(I a, I b) { return _mm512_unpackhi_epi64(a, b); }
+
+SL_INLINE I i_spread16(const void *p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(p)); }
+
+// 16 times bits 16·half…16·half + 15 of the words of rows k, k + 4, k + 8 and k + 12, one per byte.
+SL_INLINE I i_bits_as_16(I words, int k, int half) {
+    const I second = _mm512_maskz_set1_epi8(0xff00ff00ff00ff00, 1);
+    const I at = _mm512_add_epi8(_mm512_set1_epi8((char)(4 * k + 2 * half)), second);
+    const I bit = _mm512_set1_epi64((long long)0x8040201008040201);
+    return _mm512_maskz_set1_epi8(_mm512_test_epi8_mask(_mm512_shuffle_epi8(words, at), bit), 16);
 }
 
 #ifndef SL_DOT4

@@ -11,7 +11,10 @@
 #include "dense.h"
 #include "elementwise.h"
 #include "attention.h"
+#include "products.h"
+#include "unpack.h"
 #include "integer.h"
 #include "pq.h"
+#include "quantize_q8.h"
 #include "table.h"
 #endif

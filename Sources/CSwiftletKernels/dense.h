@@ -27,7 +27,7 @@ SL_INLINE V load_block(const sl_format format, const uint8_t *block, V d, const 
 
 // Asks for the rows of the next group: rows of a few KiB end before the hardware has noticed their stream.
 // Addresses past the matrix do no harm.
-SL_INLINE void prefetch(const uint8_t *p) { __builtin_prefetch(p, 0, 2); }
+SL_INLINE void prefetch(const uint8_t *p) { __builtin_prefetch(p, 0, 3); }
 
 SL_INLINE size_t row_bytes(sl_format format, size_t n) {
     return n / sl_block_elements(format) * sl_block_bytes(format);
@@ -90,9 +90,12 @@ SL_INLINE void rows_plain(const sl_format format, const int R, const uint8_t *w,
     size_t i = 0;
     for (; i + LANES <= n; i += LANES) {
         const V xi = v_load(x + i);
+        if (R > 1 && format != SL_F32) {        // in the order of their addresses
+            const uint8_t *next = w + (size_t)R * (stride + i * sizeof(uint16_t));
+            for (size_t at = 0; at < (size_t)R * LANES * sizeof(uint16_t); at += 64) prefetch(next + at);
+        }
         SL_UNROLL for (int r = 0; r < R; r++) {
             const uint8_t *row = w + (size_t)r * stride;
-            if (R > 1 && format != SL_F32) prefetch(row + (size_t)R * stride + i * sizeof(uint16_t));
             sum[r] = v_fma(load_plain(format, row, i), xi, sum[r]);
         }
     }

@@ -76,7 +76,10 @@ SL_INLINE float v_sum(V v) {
 #include "elementwise.h"
 #include "attention.h"
 #include "portable.h"
+#include "products.h"
+#include "unpack.h"
 #include "integer.h"
 #include "pq.h"
+#include "quantize_q8.h"
 #include "table.h"
 #endif

@@ -3,6 +3,9 @@
 
 typedef int32_t I __attribute__((vector_size(16)));
 typedef uint32_t U __attribute__((vector_size(16)));
+typedef uint8_t UB __attribute__((vector_size(16)));
+typedef int16_t H __attribute__((vector_size(16)));
+typedef uint16_t UH __attribute__((vector_size(16)));
 
 SL_INLINE I i_set(int32_t a) { return (I){a, a, a, a}; }
 
@@ -39,18 +42,30 @@ SL_INLINE I i_gather(const uint8_t *p, size_t stride) {
                (int32_t)sl_load_u32(p + 2 * stride), (int32_t)sl_load_u32(p + 3 * stride)};
 }
 
-SL_INLINE void i_rows(const uint8_t *p, size_t stride, I *out) {
-    for (int k = 0; k < 4; k++) out[k] = i_gather(p + 4 * k, stride);
+SL_INLINE I i_piece(const uint8_t *p, size_t stride) {
+    (void)stride;
+    return i_load(p);
 }
 
-SL_INLINE I i_dot4(I sum, I u, I x) {
-    for (int lane = 0; lane < 4; lane++) {
-        const uint32_t codes = (uint32_t)u[lane], numbers = (uint32_t)x[lane];
-        for (int j = 0; j < 32; j += 8) {
-            sum[lane] += (int32_t)(codes >> j & 255) * (int8_t)(numbers >> j & 255);
-        }
-    }
-    return sum;
+SL_INLINE I i_low32(I a, I b) { return (I){a[0], b[0], a[1], b[1]}; }
+SL_INLINE I i_high32(I a, I b) { return (I){a[2], b[2], a[3], b[3]}; }
+SL_INLINE I i_low64(I a, I b) { return (I){a[0], a[1], b[0], b[1]}; }
+SL_INLINE I i_high64(I a, I b) { return (I){a[2], a[3], b[2], b[3]}; }
+SL_INLINE I i_spread16(const void *p) { return i_load(p); }
+
+SL_INLINE I i_bits_as_16(I words, int k, int half) {
+    const uint64_t bits = (uint32_t)words[k] >> 16 * half, every = 0x0101010101010101, bit = 0x8040201008040201;
+    const uint64_t bytes[] = {(bits & 255) * every, (bits >> 8 & 255) * every}, tests[] = {bit, bit};
+    return (I)((UB)i_and(i_load(bytes), i_load(tests)) != 0) & i_set(0x10101010);
+}
+
+// The sums of adjacent numbers of 16 bits.
+SL_INLINE I i_pair_sums(H a) { return i_right_signed(i_left((I)a, 16), 16) + i_right_signed((I)a, 16); }
+
+// A code is at most 255 and a number at least -128: products fit 16 bits.
+SL_INLINE I i_dot4(I sum, I codes, I x) {
+    const H even = (H)((UH)codes & 255) * ((H)((UH)x << 8) >> 8), odd = (H)((UH)codes >> 8) * ((H)x >> 8);
+    return sum + i_pair_sums(even) + i_pair_sums(odd);
 }
 
 #define SL_DOT4 i_dot4
