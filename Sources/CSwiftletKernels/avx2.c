@@ -15,5 +15,6 @@
 #include "integer.h"
 #include "pq.h"
 #include "quantize_q8.h"
+#include "superblocks.h"
 #include "table.h"
 #endif

@@ -83,7 +83,17 @@ static inline uint16_t sl_f32_to_bf16(float v) {
 
 static inline float sl_load_f16(const void *p) { return sl_f16_to_f32(sl_load_u16(p)); }
 
-// Writes n numbers in a block format; false if the format has no writer.
+// A super block before it is packed: codes without sign, and the integers of each group.
+typedef struct {
+    uint8_t codes[SL_SUPER_BLOCK], minima[16];
+    int8_t scales[16];
+    uint16_t d, dmin;                   // binary16
+} sl_super_codes;
+
+// Writes one block of a K format.
+void sl_pack_super_block(sl_format format, const sl_super_codes *codes, void *dst);
+
+// Writes n numbers in a format of small blocks; false if the format is another.
 bool sl_quantize_blocks(sl_format format, const float *src, void *dst, size_t n);
 
 extern const sl_kernels sl_table_scalar;

@@ -81,5 +81,6 @@ SL_INLINE float v_sum(V v) {
 #include "integer.h"
 #include "pq.h"
 #include "quantize_q8.h"
+#include "superblocks.h"
 #include "table.h"
 #endif

@@ -90,4 +90,5 @@ SL_INLINE float v_sum(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 #include "integer.h"
 #include "pq.h"
 #include "quantize_q8.h"
+#include "superblocks.h"
 #include "table.h"

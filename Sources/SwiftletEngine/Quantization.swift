@@ -1,11 +1,8 @@
 package import SwiftletModels
 public import SwiftletTensor
 
-/// Which number format every weight of a model gets, in the way of llama-quantize.
-///
-/// The mix follows llama-quantize where it matters for the text: the output matrix, or the embedding where the
-/// two are one, keeps more bits than the rest, since every token goes through it. llama-quantize stores it as
-/// Q6_K; Swiftlet stores it as Q8_0, which is finer.
+/// Which number format every weight of a model gets, in the way of llama-quantize: the mix of a file type, and
+/// exceptions to it.
 public struct Quantization: Sendable {
     /// A pattern and the format of the tensors it finds.
     public struct Override: Sendable {
@@ -33,21 +30,22 @@ public struct Quantization: Sendable {
         }
     }
 
-    /// The format of weight matrices.
-    public var format: NumberFormat
-    /// The format of the token embedding, where it is not the output matrix; `nil` follows the mix.
+    /// The kind of file, whose mix decides what nothing else does.
+    public var type: QuantizationType
+    /// The format of the token embedding; `nil` follows the mix.
     public var embeddingFormat: NumberFormat?
-    /// The format of the output matrix; `nil` follows the mix.
+    /// The format of the output matrix, and of an embedding that is the output matrix, too, unless
+    /// ``embeddingFormat`` says otherwise; `nil` follows the mix.
     public var outputFormat: NumberFormat?
-    /// Whether all matrices get ``format``, without a mix.
+    /// Whether all matrices get the format of ``type``, without a mix.
     public var isPure = false
     /// Exceptions that go before everything else; of several that fit, the first one counts.
     public var overrides: [Override] = []
 
-    /// Every matrix in one format, but for the mix.
-    public init(_ format: NumberFormat) { self.format = format }
+    /// A kind of file, without exceptions.
+    public init(_ type: QuantizationType) { self.type = type }
 
-    /// Formats that can be written, in the order of ``NumberFormat``.
+    /// Formats that one tensor can get, in the order of ``NumberFormat``.
     public static var formats: [NumberFormat] { NumberFormat.allCases.filter(\.isWritable) }
 
     /// The writable format of a name in any case, such as `Q8_0`.
@@ -72,11 +70,28 @@ public struct Quantization: Sendable {
     ///
     /// - Throws: what opening the model throws; `.invalidArgument` for a pattern that finds no tensor.
     package func plan(_ source: ModelSource) throws(SwiftletError) -> GGUFExport {
-        var names: Set<String> = []
-        _ = try GGUFExport(source, tokenizer: []) { weight in
-            names.insert(weight.name)
+        var columns: [String: Int] = [:]
+        let unchanged = try GGUFExport(source, tokenizer: []) { weight in
+            columns[weight.name] = weight.shape.last ?? 1
             return nil
         }
+        let searches = try searches(in: columns.keys, of: source)
+        let isTied = columns["output.weight"] == nil
+        let mix =
+            isPure || type.format.blockElements == 1
+            ? nil : QuantizationMix(type, .init(unchanged.metadata), columns: columns, isTied: isTied)
+        var export = try GGUFExport(source) { weight in
+            searches.first { $0.0(weight.name) }?.1 ?? asked(weight.name, isTied: isTied)
+                ?? mix?.formats[weight.name] ?? type.format
+        }
+        export.declare(fileType: type.fileType)
+        return export
+    }
+
+    /// What ``overrides`` look for, each of which must find a matrix.
+    private func searches(
+        in names: some Collection<String>, of source: ModelSource
+    ) throws(SwiftletError) -> [((String) -> Bool, NumberFormat)] {
         var searches: [((String) -> Bool, NumberFormat)] = []
         for override in overrides {
             let matches = try override.search()
@@ -88,31 +103,15 @@ public struct Quantization: Sendable {
             }
             searches.append((matches, override.format))
         }
-        let output = names.contains("output.weight") ? "output.weight" : "token_embd.weight"
-        return try GGUFExport(source) { weight in
-            searches.first { $0.0(weight.name) }?.1 ?? format(of: weight.name, output: output)
-        }
+        return searches
     }
 
-    private func format(of name: String, output: String) -> NumberFormat {
+    /// The format that ``embeddingFormat`` and ``outputFormat`` ask for.
+    private func asked(_ name: String, isTied: Bool) -> NumberFormat? {
         switch name {
-        case output: outputFormat ?? sharedFormat(name) ?? mixedOutputFormat
-        case "token_embd.weight": embeddingFormat ?? format
-        default: format
-        }
-    }
-
-    /// What was asked for an embedding that is the output matrix, too.
-    private func sharedFormat(_ name: String) -> NumberFormat? {
-        name == "token_embd.weight" ? embeddingFormat : nil
-    }
-
-    /// Never coarser than the rest.
-    private var mixedOutputFormat: NumberFormat {
-        guard !isPure else { return format }
-        switch format {
-        case .q4_0, .q4_1, .q5_0, .q5_1, .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: return .q8_0
-        case .f32, .f16, .bf16, .q8_0, .i8, .u8, .i16, .i32, .i64, .f64: return format
+        case "token_embd.weight": embeddingFormat ?? (isTied ? outputFormat : nil)
+        case "output.weight": outputFormat
+        default: nil
         }
     }
 }

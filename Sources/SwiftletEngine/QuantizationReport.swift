@@ -102,16 +102,23 @@ extension Quantization {
     /// - Parameters:
     ///   - model: a GGUF file, a Hugging Face directory or a hub name; `nil` is the built-in model.
     ///   - path: the new file; one that is there is replaced.
+    ///   - threadCount: threads that share the work; `nil` is one per physical core.
     ///   - progress: called with the numbers converted so far and their total; answers whether to go on.
     /// - Returns: `nil` if `progress` ended it; then there is no new file.
-    /// - Throws: what opening and writing throw.
+    /// - Throws: what opening and writing throw; `.invalidArgument` for a number of threads below 1 or above 1024.
     public func convert(
-        _ model: String?, to path: String, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
+        _ model: String?, to path: String, threadCount: Int? = nil,
+        progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> QuantizationReport? {
+        if let threadCount, !(1...1_024).contains(threadCount) {
+            throw SwiftletError(
+                .invalidArgument, "the number of threads (-t) is \(threadCount); expected 1 to 1024")
+        }
         let source = try ModelSource.named(model)
         let plan = try plan(source)
         var report = QuantizationReport(source: source.path, path: path)
-        let finished = try plan.write(to: path, progress: progress) { report.add($0, $1) }
+        let pool = ThreadPool(threadCount: threadCount ?? ThreadPool.defaultThreadCount)
+        let finished = try plan.write(to: path, pool: pool, progress: progress) { report.add($0, $1) }
         return finished ? report : nil
     }
 }

@@ -18,6 +18,14 @@ package struct ConversionError: Hashable, Sendable {
         squaredNumbers > 0 ? largest / (squaredNumbers / Double(max(count, 1))).squareRoot() : 0
     }
 
+    /// Adds what was counted of other numbers.
+    package mutating func add(_ other: ConversionError) {
+        squaredNumbers += other.squaredNumbers
+        squaredErrors += other.squaredErrors
+        largest = other.largest > largest || other.largest.isNaN ? other.largest : largest
+        count += other.count
+    }
+
     /// Adds numbers and what they read back as; a NaN in either gives a NaN.
     package mutating func add(
         _ numbers: UnsafeBufferPointer<Float>, storedAs back: UnsafeBufferPointer<Float>

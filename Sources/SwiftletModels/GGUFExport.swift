@@ -70,6 +70,16 @@ package struct GGUFExport {
         return counts.max { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }?.key ?? .f32
     }
 
+    /// Sets the number that `general.file_type` gives; before that, it is that of ``mainFormat``.
+    package mutating func declare(fileType: UInt32) {
+        let entry = (key: "general.file_type", value: GGUFValue(fileType))
+        if let index = metadata.firstIndex(where: { $0.key == entry.key }) {
+            metadata[index] = entry
+        } else {
+            metadata.append(entry)
+        }
+    }
+
     /// Bytes of all tensors in the new file.
     package var byteCount: Int {
         items.reduce(0) { $0 + (Tensor.byteCount(shape: $1.weight.shape, format: $1.format) ?? 0) }
@@ -79,13 +89,15 @@ package struct GGUFExport {
     ///
     /// - Parameters:
     ///   - path: may be the path of the source, which is replaced at the end.
+    ///   - pool: threads that share the rows of a piece.
     ///   - progress: called with the numbers converted so far and their total; answers whether to go on.
     ///   - report: called with every tensor and its rounding, in order; costs reading back what is written.
     /// - Returns: `false` if `progress` ended it; then there is no new file.
     /// - Throws: `.unwritable`, or `.unsupported` if a number is too large for its new format.
     @discardableResult
     package func write(
-        to path: String, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true },
+        to path: String, pool: ThreadPool = ThreadPool(threadCount: 1),
+        progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true },
         report: ((Item, ConversionError) -> Void)? = nil
     ) throws(SwiftletError) -> Bool {
         let total = items.reduce(0) { $0 + $1.tensor.elementCount }
@@ -96,7 +108,7 @@ package struct GGUFExport {
         var done = 0
         for item in items {
             let converter = TensorConverter(
-                item.tensor, to: item.format, order: item.order, name: item.weight.name)
+                item.tensor, to: item.format, order: item.order, name: item.weight.name, pool: pool)
             var error = report == nil ? nil : ConversionError()
             let finished = try converter.forEachPiece(measuring: &error) {
                 (bytes, count) throws(SwiftletError) in
@@ -158,9 +170,12 @@ package struct GGUFExport {
 
     /// Whether a tensor of a GGUF file is a weight matrix, not a table of positions, a router or a filter.
     private static func isQuantizable(_ name: String, _ tensor: Tensor) -> Bool {
-        let kept = ["_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight"]
+        let kept = [
+            "_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight", "conv1d",
+            "shortconv.conv.weight", "attn_rel_b.weight", "altup", "laurel", "per_layer_model_proj",
+        ]
         return tensor.shape.count >= 2 && tensor.format.kernel != nil && name.hasSuffix(".weight")
-            && !name.contains("conv1d") && !kept.contains(where: name.hasSuffix)
+            && !kept.contains(where: name.contains)
     }
 
     private mutating func append(

@@ -10,23 +10,31 @@ package struct TensorConverter {
         case interleaved(heads: Int)
     }
 
-    private static let pieceElements = 1 << 18
+    private static let pieceElements = 1 << 20
+    /// Numbers that one thread converts at a time, about; part of the order in which errors are summed.
+    private static let grainElements = 1 << 14
     private let tensor: Tensor
     private let format: NumberFormat
     private let order: RowOrder
     private let name: String
     private let columns: Int
     private let rows: Int
+    private let pool: ThreadPool
 
     /// - Parameters:
     ///   - tensor: a vector counts as one row, or under `.interleaved` as rows of one number.
     ///   - format: one that can be written, or that of the tensor.
     ///   - name: for errors.
-    package init(_ tensor: Tensor, to format: NumberFormat, order: RowOrder = .asStored, name: String) {
+    ///   - pool: threads that share the rows of a piece.
+    package init(
+        _ tensor: Tensor, to format: NumberFormat, order: RowOrder = .asStored, name: String,
+        pool: ThreadPool = ThreadPool(threadCount: 1)
+    ) {
         self.tensor = tensor
         self.format = format
         self.order = order
         self.name = name
+        self.pool = pool
         columns = tensor.shape.count == 1 && order != .asStored ? 1 : tensor.shape.last ?? 1
         rows = columns > 0 ? tensor.elementCount / columns : 0
         if case .interleaved(let heads) = order {
@@ -51,28 +59,21 @@ package struct TensorConverter {
         _ body: (UnsafeRawBufferPointer, Int) throws(SwiftletError) -> Bool
     ) throws(SwiftletError) -> Bool {
         guard rows > 0 else { return true }
-        let step = max(1, Self.pieceElements / columns)
-        let floats = UnsafeMutablePointer<Float>.allocate(capacity: step * columns)
+        let step = min(rows, max(1, Self.pieceElements / columns))
         let stored = UnsafeMutableRawBufferPointer.allocate(
-            byteCount: max(byteCount(format), byteCount(tensor.format)) * step, alignment: 64)
-        defer {
-            floats.deallocate()
-            stored.deallocate()
-        }
+            byteCount: byteCount(format) * step, alignment: 64)
+        defer { stored.deallocate() }
         var start = 0
         while start < rows {
-            let count = min(step, rows - start)
+            let range = start..<start + min(step, rows - start)
             if format == tensor.format {
-                copy(start..<start + count, into: stored)
+                copy(range, into: stored)
             } else {
-                try convert(start..<start + count, through: floats, into: stored)
+                try convert(range, into: stored, measuring: &error)
             }
-            let piece = UnsafeRawBufferPointer(rebasing: stored[..<(count * byteCount(format))])
-            if format != tensor.format {
-                measure(UnsafeBufferPointer(start: floats, count: count * columns), piece, &error)
-            }
-            guard try body(piece, count * columns) else { return false }
-            start += count
+            let piece = UnsafeRawBufferPointer(rebasing: stored[..<(range.count * byteCount(format))])
+            guard try body(piece, range.count * columns) else { return false }
+            start = range.upperBound
         }
         return true
     }
@@ -100,16 +101,49 @@ package struct TensorConverter {
         }
     }
 
+    /// What came of the rows that one thread converted.
+    private struct Grain {
+        var error = ConversionError()
+        /// The largest finite magnitude.
+        var largest: Float = 0
+    }
+
     private func convert(
-        _ range: Range<Int>, through floats: UnsafeMutablePointer<Float>,
-        into target: UnsafeMutableRawBufferPointer
+        _ range: Range<Int>, into target: UnsafeMutableRawBufferPointer,
+        measuring error: inout ConversionError?
     ) throws(SwiftletError) {
-        guard let from = tensor.format.kernel, let to = format.kernel, let output = target.baseAddress else {
+        guard let from = tensor.format.kernel, let to = format.kernel, format.isWritable else {
             throw SwiftletError(
                 .unsupported,
                 "tensor '\(name)' is stored as \(tensor.format), which cannot be converted to \(format)")
         }
-        let size = byteCount(tensor.format)
+        let size = max(1, Self.grainElements / columns), measures = error != nil
+        let count = (range.count - 1) / size + 1
+        let grains = [Grain](unsafeUninitializedCapacity: count) { grains, initialized in
+            let grains = grains
+            pool.run(count) { index in
+                let first = range.lowerBound + index * size
+                let rows = first..<min(first + size, range.upperBound)
+                let bytes = target[(index * size * byteCount(format))...].prefix(rows.count * byteCount(format))
+                grains.initializeElement(
+                    at: index,
+                    to: convertGrain(
+                        rows, from: from, to: to, into: UnsafeMutableRawBufferPointer(rebasing: bytes),
+                        measures: measures))
+            }
+            initialized = count
+        }
+        try check(largest: grains.reduce(0) { max($0, $1.largest) })
+        for grain in grains { error?.add(grain.error) }
+    }
+
+    private func convertGrain(
+        _ range: Range<Int>, from: sl_format, to: sl_format, into target: UnsafeMutableRawBufferPointer,
+        measures: Bool
+    ) -> Grain {
+        let count = range.count * columns, size = byteCount(tensor.format)
+        let floats = UnsafeMutablePointer<Float>.allocate(capacity: 2 * count), back = floats + count
+        defer { floats.deallocate() }
         withExtendedLifetime(tensor) {
             guard let input = tensor.bytes.baseAddress else { return }
             for (slot, index) in range.enumerated() {
@@ -117,34 +151,25 @@ package struct TensorConverter {
                     from, input + source(of: index) * size, into: floats + slot * columns, count: columns)
             }
         }
-        let count = range.count * columns
-        try checkRange(UnsafeBufferPointer(start: floats, count: count))
-        guard Kernels.best.quantize(to, floats, into: output, count: count) else {
-            throw SwiftletError(.unsupported, "tensor '\(name)' cannot be written as \(format)")
+        let numbers = UnsafeBufferPointer(start: floats, count: count)
+        var grain = Grain()
+        for number in numbers where number.magnitude > grain.largest && number.isFinite {
+            grain.largest = number.magnitude
         }
+        guard let output = target.baseAddress,
+            Kernels.best.quantize(to, floats, into: output, count: count), measures
+        else { return grain }
+        Kernels.best.dequantize(to, output, into: back, count: count)
+        grain.error.add(numbers, storedAs: UnsafeBufferPointer(start: back, count: count))
+        return grain
     }
 
-    private func measure(
-        _ numbers: UnsafeBufferPointer<Float>, _ stored: UnsafeRawBufferPointer,
-        _ error: inout ConversionError?
-    ) {
-        guard error != nil, let kernel = format.kernel, let source = stored.baseAddress else { return }
-        let back = [Float](unsafeUninitializedCapacity: numbers.count) { buffer, initialized in
-            guard let target = buffer.baseAddress else { return }
-            Kernels.best.dequantize(kernel, source, into: target, count: numbers.count)
-            initialized = numbers.count
-        }
-        back.withUnsafeBufferPointer { error?.add(numbers, storedAs: $0) }
-    }
-
-    /// Half precision ends at 65504; a larger weight would become an infinity.
-    private func checkRange(_ floats: UnsafeBufferPointer<Float>) throws(SwiftletError) {
-        guard format == .f16, let largest = floats.lazy.map(\.magnitude).filter(\.isFinite).max(),
-            largest >= 65_520
-        else { return }
+    /// A larger weight would become an infinity.
+    private func check(largest: Float) throws(SwiftletError) {
+        guard largest >= format.firstTooLarge else { return }
         throw SwiftletError(
             .unsupported,
-            "tensor '\(name)' holds \(largest), which f16 cannot hold; choose bf16 or f32")
+            "tensor '\(name)' holds \(largest), which \(format) cannot hold; choose bf16 or f32")
     }
 }
 

@@ -20,7 +20,11 @@ extension Kernels {
 
     /// Stores `count` numbers in a format, rounding to nearest; the bytes equal those of ``Reference``.
     ///
-    /// - Returns: `false`, writing nothing, for the formats without a writer (the K formats).
+    /// In the K formats, scales and minima are searched for that make the squared error of a block small; the
+    /// bytes are the same on every instruction set. A block with a NaN or an infinity reads back as NaN.
+    ///
+    /// - Returns: `false`, writing nothing, for a number that is no format.
+    /// - Complexity: linear; a number takes about 10 ns in the K formats with AVX2.
     package func quantize(
         _ format: sl_format, _ source: UnsafePointer<Float>, into target: UnsafeMutableRawPointer, count: Int
     ) -> Bool {

@@ -1,5 +1,5 @@
 extension Reference {
-    /// Stores numbers in a format, rounding to nearest, or `nil` for a format without a writer.
+    /// Stores numbers in a format, rounding to nearest, or `nil` for the K formats, whose writers search.
     ///
     /// The bytes are those of the GGUF reference writers. A block that holds a NaN or an infinity, for which
     /// they define nothing, gets a NaN scale and reads back as NaN.

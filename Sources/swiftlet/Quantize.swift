@@ -6,13 +6,13 @@ struct Quantize: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Write a model in other number formats, as one GGUF file.",
         discussion: """
-            Reads a Hugging Face directory or a GGUF file. Matrices get the type, rounded to nearest; norms and \
-            biases stay f32. For the q4 and q5 types the output matrix (the embedding, where it is the output \
-            matrix, too) becomes q8_0, unless --pure or another flag says otherwise. Rows that do not fill \
-            blocks of 32 become f16.
+            Reads a Hugging Face directory or a GGUF file. The type is one of llama-quantize's and gives every \
+            matrix the format that llama-quantize gives it: most get the one in its name, sensitive ones more \
+            bits (the output matrix q6_K), unless --pure or another flag says otherwise. Norms and biases stay \
+            f32. Rows that do not fill blocks of 256 or 32 get the next larger format that fits.
 
               swiftlet quantize model-directory model-q8_0.gguf --type q8_0
-              swiftlet quantize model-f16.gguf model-q4_0.gguf --type q4_0 --tensor-type ffn_down=q8_0
+              swiftlet quantize model-f16.gguf model-q4.gguf --type q4_K_M --tensor-type ffn_down=q8_0
               swiftlet quantize org/name model.gguf --type q5_1 --output-tensor-type f16 --json
             """)
 
@@ -22,8 +22,8 @@ struct Quantize: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Number format of matrices: \(Self.types).", valueName: "type"),
-        completion: .list(Quantization.formats.map(\.rawValue)))
+        help: ArgumentHelp("Kind of file: \(Self.types).", valueName: "type"),
+        completion: .list(QuantizationType.allCases.map(\.rawValue)))
     var type: String
 
     @Option(
@@ -45,11 +45,17 @@ struct Quantize: ParsableCommand {
 
     @Flag(help: "Use one type for all matrices, the output matrix included.") var pure = false
 
+    @Option(
+        name: [.customShort("t"), .customLong("threads")], parsing: .unconditional,
+        help: ArgumentHelp("Threads; default: one per physical core.", valueName: "count"),
+        transform: FlagValues.integer)
+    var threads: Int?
+
     @Flag(help: "Replace the file if it is there.") var force = false
 
     @Flag(name: .customLong("json"), help: "Print one JSON object instead of a table.") var isJSON = false
 
-    private static let types = Quantization.formats.map(\.rawValue).joined(separator: ", ")
+    private static let types = QuantizationType.allCases.map(\.rawValue).joined(separator: ", ")
 
     func validate() throws {
         try SwiftletError.asUsageError { () throws(SwiftletError) in _ = try quantization() }
@@ -64,7 +70,7 @@ struct Quantize: ParsableCommand {
         }
         Interrupt.listen()
         var bar = ProgressBar("Writing \(output)", total: 100)
-        let report = try quantization.convert(input, to: output) { done, total in
+        let report = try quantization.convert(input, to: output, threadCount: threads) { done, total in
             bar.update(Int(100 * Double(done) / Double(max(total, 1))))
             return !Interrupt.isRequested
         }
@@ -83,7 +89,7 @@ struct Quantize: ParsableCommand {
 
     /// What the flags ask for.
     private func quantization() throws(SwiftletError) -> Quantization {
-        var quantization = Quantization(try Self.format("--type", type))
+        var quantization = Quantization(try Self.type(type))
         quantization.isPure = pure
         if let embeddingType {
             quantization.embeddingFormat = try Self.format("--token-embedding-type", embeddingType)
@@ -101,6 +107,14 @@ struct Quantize: ParsableCommand {
                 try Quantization.Override(pattern: String(text[..<separator]), format: format))
         }
         return quantization
+    }
+
+    private static func type(_ name: String) throws(SwiftletError) -> QuantizationType {
+        do {
+            return try QuantizationType(named: name)
+        } catch {
+            throw SwiftletError(error.code, "--type: \(error.message)")
+        }
     }
 
     private static func format(_ flag: String, _ name: String) throws(SwiftletError) -> NumberFormat {

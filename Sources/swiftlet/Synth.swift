@@ -84,7 +84,7 @@ struct Synth: ParsableCommand {
                 .invalidArgument,
                 "--arch \(architecture) cannot be made; expected one of \(Self.architectures)")
         }
-        guard let format = NumberFormat(rawValue: type.lowercased()), format.isWritable else {
+        guard let format = Self.formats.first(where: { $0.rawValue.lowercased() == type.lowercased() }) else {
             throw SwiftletError(
                 .invalidArgument, "--type \(type) cannot be written; expected one of \(Self.types)")
         }

@@ -100,17 +100,6 @@ struct FormatTests {
         }
     }
 
-    @Test("a format without a writer is refused", arguments: Kernels.available)
-    func unwritable(kernels: Kernels) {
-        let numbers = [Float](repeating: 1, count: 256)
-        var bytes = [UInt8](repeating: 7, count: 256)
-        for format in NumberFormat.readable where format.roundTripBound == nil {
-            #expect(!kernels.quantize(format.stored, numbers, into: &bytes, count: 256))
-            #expect(Reference.quantize(format, numbers) == nil)
-        }
-        #expect(bytes == .init(repeating: 7, count: 256))
-    }
-
     @Test("storing and reading back stays within the format's bound", arguments: 0..<40 as Range<UInt64>)
     func roundTrip(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)

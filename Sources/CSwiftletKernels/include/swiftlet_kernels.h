@@ -62,7 +62,8 @@ typedef struct sl_q8_block {
 } sl_q8_block;
 
 // Guarantees, within one table:
-// - dequantize and quantize give the bits of `Reference`; stored numbers may lie at any address;
+// - dequantize and quantize give the bits of `Reference`, quantize to a K format those of every table; stored
+//   numbers may lie at any address;
 // - dot, matvec and matmul give the same bits for the same row and token, whatever the rows, tokens and
 //   strides of the call, so that work may be cut anywhere; |error| ≤ (n/4 + 20)·2⁻²⁴·Σ|w·x|;
 // - attention gives a query row the same bits whatever other query rows are in the call, and whatever rows
@@ -74,8 +75,8 @@ typedef struct sl_kernels {
 
     // dst[n] = binary32 of n stored elements; n is a multiple of the block.
     void (*dequantize)(sl_format format, const void *src, float *dst, size_t n);
-    // Stores n numbers, rounding to nearest. Implemented for F32 F16 BF16 Q8_0 Q4_0 Q4_1 Q5_0 Q5_1;
-    // returns false for a format that has no writer. A block with a NaN or an infinity reads back as NaN.
+    // Stores n numbers, rounding to nearest; false for a number that is no format. The K formats search for
+    // scales that make a block's squared error small. A block with a NaN or an infinity reads back as NaN.
     bool (*quantize)(sl_format format, const float *src, void *dst, size_t n);
     // Σ w[i]·x[i], n a multiple of the block.
     float (*dot)(sl_format format, const void *w, const float *x, size_t n);

@@ -1,0 +1,73 @@
+public import SwiftletTensor
+
+/// A kind of quantised file under llama-quantize's name: a format for most matrices, and a mix that keeps more
+/// bits where the text depends on them most.
+///
+/// Source: names, mixes and `general.file_type` numbers are those of llama-quantize
+/// (github.com/ggml-org/llama.cpp, `llama_ftype`), 2026.
+public enum QuantizationType: String, CaseIterable, Hashable, Sendable {
+    case f32, f16, bf16
+    case q8_0, q4_0, q4_1, q5_0, q5_1
+    case q2_K, q2_K_S, q3_K_S, q3_K_M, q3_K_L, q4_K_S, q4_K_M, q5_K_S, q5_K_M, q6_K
+
+    /// The type of a name in any case, such as `Q4_K_M`; `q3_K`, `q4_K` and `q5_K` mean the `M` mix.
+    ///
+    /// - Throws: `.unsupported` or `.invalidArgument`, naming the types.
+    public init(named name: String) throws(SwiftletError) {
+        let lowercased = name.lowercased()
+        let full = ["q3_k", "q4_k", "q5_k"].contains(lowercased) ? lowercased + "_m" : lowercased
+        if let found = Self.allCases.first(where: { $0.rawValue.lowercased() == full }) {
+            self = found
+            return
+        }
+        let known = Self.allCases.map(\.rawValue).joined(separator: ", ")
+        if let format = NumberFormat.allCases.first(where: { $0.rawValue.lowercased() == lowercased }) {
+            throw SwiftletError(
+                .unsupported, "\(format) can be read but not written; expected one of \(known)")
+        }
+        throw SwiftletError(.invalidArgument, "'\(name)' is not a file type; expected one of \(known)")
+    }
+
+    /// The format of most matrices.
+    public var format: NumberFormat {
+        switch self {
+        case .f32: .f32
+        case .f16: .f16
+        case .bf16: .bf16
+        case .q8_0: .q8_0
+        case .q4_0: .q4_0
+        case .q4_1: .q4_1
+        case .q5_0: .q5_0
+        case .q5_1: .q5_1
+        case .q2_K, .q2_K_S: .q2_K
+        case .q3_K_S, .q3_K_M, .q3_K_L: .q3_K
+        case .q4_K_S, .q4_K_M: .q4_K
+        case .q5_K_S, .q5_K_M: .q5_K
+        case .q6_K: .q6_K
+        }
+    }
+
+    /// The value of `general.file_type` in the file.
+    public var fileType: UInt32 {
+        switch self {
+        case .f32: 0
+        case .f16: 1
+        case .q4_0: 2
+        case .q4_1: 3
+        case .q8_0: 7
+        case .q5_0: 8
+        case .q5_1: 9
+        case .q2_K: 10
+        case .q3_K_S: 11
+        case .q3_K_M: 12
+        case .q3_K_L: 13
+        case .q4_K_S: 14
+        case .q4_K_M: 15
+        case .q5_K_S: 16
+        case .q5_K_M: 17
+        case .q6_K: 18
+        case .q2_K_S: 21
+        case .bf16: 32
+        }
+    }
+}
