@@ -76,7 +76,7 @@ struct SuperBlockTests {
                 // One code serves all numbers; only the binary16 scale is rounded.
                 #expect(back.allSatisfy { abs($0 - value) <= 0x1p-9 * abs(value) }, "\(format) of \(value)")
             }
-            for value: Float in [1e-40, .leastNonzeroMagnitude, 1e-12] {
+            for value: Float in [.leastNormalMagnitude, .leastNonzeroMagnitude, 1e-12] {
                 let back = readBack(format, .init(repeating: value, count: 256))
                 #expect(back.allSatisfy { abs($0) <= 0x1p-18 }, "\(format) of \(value)")
             }
