@@ -124,7 +124,8 @@ package struct TensorConverter {
             pool.run(count) { index in
                 let first = range.lowerBound + index * size
                 let rows = first..<min(first + size, range.upperBound)
-                let bytes = target[(index * size * byteCount(format))...].prefix(rows.count * byteCount(format))
+                let bytes = target[(index * size * byteCount(format))...].prefix(
+                    rows.count * byteCount(format))
                 grains.initializeElement(
                     at: index,
                     to: convertGrain(
