@@ -31,7 +31,7 @@ extension CommandTests {
             (["detokenize", "1", "-f", "-"], 64, ["-f"]),
             (["inspect", "a", "-m", "b"], 64, ["-m"]),
             (["synth", "--shape", "x", "/tmp/never.gguf"], 64, ["'x'", "135m"]),
-            (["synth", "--type", "q6_K", "/tmp/never.gguf"], 64, ["--type", "q8_0"]),
+            (["synth", "--type", "i32", "/tmp/never.gguf"], 64, ["--type", "q8_0"]),
             (["synth", "--arch", "x", "/tmp/never.gguf"], 64, ["--arch", "llama"]),
             (["synth", "--shape", "hidden=32,layers=1,heads=2", "/no/such/x.gguf"], 74, ["/no/such"]),
         ]

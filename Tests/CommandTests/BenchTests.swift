@@ -105,7 +105,7 @@ extension CommandTests {
         @Test(
             "wrong flags are named",
             arguments: [
-                (["--type", "q9"], "--type"), (["--type", "q4_K"], "not written"), ([], "--type"),
+                (["--type", "q9"], "--type"), (["--type", "i32"], "not written"), ([], "--type"),
                 (["--type", "q8_0", "--tensor-type", "x"], "--tensor-type"),
                 (["--type", "q8_0", "--tensor-type", "(=f16"], "regular expression"),
                 (["--type", "q8_0", "--tensor-type", "nothing=f16"], "nothing"),
