@@ -32,7 +32,7 @@ struct Swiftlet: ParsableCommand {
         version: "swiftlet \(version)",
         subcommands: [
             Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Bench.self,
-            Quantize.self, Synth.self,
+            Quantize.self, Synth.self, KV.self,
         ])
 
     /// The version of this release, as in the change log.
