@@ -2,6 +2,6 @@ import ArgumentParser
 
 struct KV: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "kv", abstract: "Learn about a model what cache policies need to know.",
-        subcommands: [KVProfileCommand.self])
+        commandName: "kv", abstract: "Show cache policies and prepare models for them.",
+        subcommands: [KVList.self, KVProfileCommand.self])
 }
