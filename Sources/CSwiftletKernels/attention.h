@@ -1,135 +1,125 @@
 // Attention over paged rows whose stored positions decide what a query sees.
 //
-// Work is cut into (query tile × row tile): each cached row is read once per query tile, and a row tile in
-// which no query of the tile sees a row costs one scan of its positions. A query row's own sums never depend
-// on the other query rows of the call: row tiles start at multiples of SL_KV_TILE inside a page, masked rows
-// add exact zeros, and each query row is rescaled by its own maximum only. Expects what dense.h expects.
+// Query rows are taken in tiles, cached rows in pages and blocks of pages. A page in which no query of the tile
+// sees a row costs one scan of its positions. Each block is summed up apart, with an online softmax over its
+// pages, and then merged into what the blocks before it gave: so the blocks of one query may be computed by
+// several threads, and give the same bits as one after the other. A query row's sums never depend on the other
+// query rows: a page or block without a visible row adds nothing, and each row is rescaled by its own maximum.
+// Expects attention_tiles.h.
 
 // Query rows [first, first + count) of a call, and the range of positions they may see.
 typedef struct {
     const sl_queries *q;
     size_t first, count;
-    int64_t oldest, newest;             // no row of the tile sees a position outside
-    int64_t common_oldest, common_newest;   // every row of the tile sees these
+    int64_t oldest, newest;                     // no row of the tile sees a position outside
+    int64_t common_oldest, common_newest;       // every row of the tile sees these
+    const float *rows[SL_QUERY_TILE];
 } query_tile;
-
-SL_INLINE int64_t oldest_visible(const sl_queries *q, int32_t position) {
-    return q->window > 0 ? (int64_t)position - q->window + 1 : INT32_MIN;
-}
-
-SL_FN query_tile query_tile_at(const sl_queries *q, size_t first) {
-    const size_t total = q->token_count * q->group;
-    query_tile t = {q, first, total - first < SL_QUERY_TILE ? total - first : SL_QUERY_TILE, 0, 0, 0, 0};
-    int64_t low = INT32_MAX, high = INT32_MIN;
-    for (size_t token = first / q->group; token * q->group < first + t.count; token++) {
-        const int64_t position = q->positions[token];
-        if (position < low) low = position;
-        if (position > high) high = position;
-    }
-    t.newest = high;
-    t.oldest = q->window > 0 ? low - q->window + 1 : INT32_MIN;
-    t.common_newest = low;
-    t.common_oldest = q->window > 0 ? high - q->window + 1 : INT32_MIN;
-    return t;
-}
-
-SL_INLINE const float *query_row(const query_tile *t, size_t i, size_t key_size) {
-    const size_t row = t->first + i, group = t->q->group;
-    return t->q->data + row / group * t->q->token_stride + row % group * key_size;
-}
 
 SL_INLINE size_t strided_row(const query_tile *t, size_t i, size_t stride, size_t width) {
     const size_t row = t->first + i, group = t->q->group;
     return row / group * stride + row % group * width;
 }
 
-// One row tile: rows [first, first + count) of the cache, all in one page.
+SL_FN void query_tile_at(query_tile *t, const sl_queries *q, size_t key_size, size_t first) {
+    const size_t total = q->token_count * q->group;
+    t->q = q;
+    t->first = first;
+    t->count = total - first < SL_QUERY_TILE ? total - first : SL_QUERY_TILE;
+    int64_t low = INT32_MAX, high = INT32_MIN;
+    for (size_t token = first / q->group; token * q->group < first + t->count; token++) {
+        const int64_t position = q->positions[token];
+        low = position < low ? position : low;
+        high = position > high ? position : high;
+    }
+    t->newest = high;
+    t->oldest = q->window > 0 ? low - q->window + 1 : INT32_MIN;
+    t->common_newest = low;
+    t->common_oldest = q->window > 0 ? high - q->window + 1 : INT32_MIN;
+    for (size_t i = 0; i < t->count; i++) t->rows[i] = q->data + strided_row(t, i, q->token_stride, key_size);
+}
+
+// The rows of one page, and what a tile of queries sees of them.
 typedef struct {
-    size_t first, count, page, row_in_page;
-    bool hidden, all_visible;           // for every query row of the tile
+    const sl_kv_page *page;
+    const int32_t *positions;
+    size_t count;
+    bool hidden, all_visible;                   // for every query row of the tile
 } row_tile;
 
-SL_INLINE row_tile row_tile_at(const sl_kv_rows *kv, const query_tile *t, size_t first) {
-    row_tile r = {first, SL_KV_TILE, first / kv->page_rows, first % kv->page_rows, false, false};
-    if (kv->page_rows - r.row_in_page < r.count) r.count = kv->page_rows - r.row_in_page;
-    if (kv->row_count - first < r.count) r.count = kv->row_count - first;
+SL_FN row_tile row_tile_at(const sl_kv_rows *kv, const query_tile *t, size_t page) {
+    const size_t first = page * SL_PAGE_ROWS, rest = kv->row_count - first;
+    row_tile r = {kv->pages + page, kv->positions + first, rest < SL_PAGE_ROWS ? rest : SL_PAGE_ROWS, 0, 0};
     int32_t low = INT32_MAX, high = INT32_MIN;
     for (size_t j = 0; j < r.count; j++) {
-        const int32_t position = kv->positions[first + j];
+        const int32_t position = r.positions[j];
         low = position < low ? position : low;
         high = position > high ? position : high;
     }
     r.hidden = low > t->newest || high < t->oldest;
-    r.all_visible = high <= t->common_newest && low >= t->common_oldest;
+    r.all_visible = r.count == SL_PAGE_ROWS && high <= t->common_newest && low >= t->common_oldest;
     return r;
 }
 
-// The stored rows of a tile as binary32: in place, or dequantised into scratch.
-SL_INLINE const float *tile_numbers(const void *page, sl_format format, size_t size, const row_tile *r,
-                                    float *scratch) {
-    const uint8_t *stored = (const uint8_t *)page + r->row_in_page * row_bytes(format, size);
-    const bool aligned = (uintptr_t)stored % _Alignof(float) == 0;
-    if (format == SL_F32 && aligned) return (const float *)(const void *)stored;
-    k_dequantize(format, stored, scratch, r->count * size);
-    return scratch;
+// Which rows of a page a token sees: all ones or zero per row, and the range that holds them.
+typedef struct {
+    int32_t keep[SL_PAGE_ROWS];
+    size_t begin, end;
+    bool dense;                                 // it sees every row of the range
+} visibility;
+
+SL_FN void look(const row_tile *r, const sl_queries *q, size_t token, visibility *seen) {
+    const int32_t newest = q->positions[token];
+    const int64_t bound = q->window > 0 ? (int64_t)newest - q->window + 1 : INT32_MIN;
+    const int32_t oldest = bound < INT32_MIN ? INT32_MIN : (int32_t)bound;
+    size_t seen_rows = 0;
+    for (size_t j = 0; j < r->count; j++) {
+        seen->keep[j] = -(int32_t)(r->positions[j] <= newest && r->positions[j] >= oldest);
+    }
+    for (size_t j = r->count; j < SL_PAGE_ROWS; j++) seen->keep[j] = 0;
+    for (size_t j = 0; j < SL_PAGE_ROWS; j++) seen_rows += (size_t)(seen->keep[j] & 1);
+    seen->begin = 0;
+    seen->end = SL_PAGE_ROWS;
+    while (seen->begin < seen->end && !seen->keep[seen->begin]) seen->begin++;
+    while (seen->end > seen->begin && !seen->keep[seen->end - 1]) seen->end--;
+    seen->dense = seen_rows == seen->end - seen->begin;
 }
 
-// scores[i * SL_KV_TILE + j] = scale·q_i·k_j, −inf where query row i does not see row j and past the tile's
-// end.
-SL_FN void score_tile(const sl_kv_rows *kv, const query_tile *t, const row_tile *r, float *scores,
-                      float *scratch) {
-    const float *keys = tile_numbers(kv->keys[r->page], kv->key_format, kv->key_size, r, scratch);
-    for (size_t j = 0; j < r->count; j += ROWS) {
-        const float *kp[ROWS], *qp[TOKENS];
-        const size_t rows = r->count - j < ROWS ? r->count - j : ROWS;
-        for (size_t k = 0; k < rows; k++) kp[k] = keys + (j + k) * kv->key_size;
-        for (size_t i = 0; i < t->count; i += TOKENS) {
-            const size_t queries = t->count - i < TOKENS ? t->count - i : TOKENS;
-            for (size_t k = 0; k < queries; k++) qp[k] = query_row(t, i + k, kv->key_size);
-            small_matmul(kp, rows, qp, queries, kv->key_size, scores + i * SL_KV_TILE + j, SL_KV_TILE);
-        }
-    }
-    for (size_t i = 0; i < t->count; i++) {
-        float *s = scores + i * SL_KV_TILE;
-        k_scale(s, t->q->scale, r->count);
-        for (size_t j = r->count; j < SL_KV_TILE; j++) s[j] = -INFINITY;
-        if (r->all_visible) continue;
-        const int32_t newest = t->q->positions[(t->first + i) / t->q->group];
-        const int64_t bound = oldest_visible(t->q, newest);
-        const int32_t oldest = bound < INT32_MIN ? INT32_MIN : (int32_t)bound;
-        for (size_t j = 0; j < r->count; j++) {
-            const int32_t position = kv->positions[r->first + j];
-            s[j] = position <= newest && position >= oldest ? s[j] : -INFINITY;
-        }
+// Where attention keeps what it works on; see sl_attend_scratch.
+typedef struct {
+    float *keys, *spare, *values, *scores;      // of one page
+    float *out;                                 // [query rows, value_size] of one block, not normalised
+    float *sums;                                // [query rows, LANES]
+    float *most, *total_most, *total;           // [query rows]
+} workspace;
+
+SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
+    workspace w;
+    w.keys = scratch;
+    w.spare = w.keys + SL_PAGE_ROWS * kv->key_size;
+    w.values = w.spare + SL_PAGE_ROWS * kv->key_size;
+    w.scores = w.values + SL_PAGE_ROWS * kv->value_size;
+    w.out = w.scores + SL_QUERY_TILE * SL_PAGE_ROWS;
+    w.sums = w.out + SL_QUERY_TILE * kv->value_size;
+    w.most = w.sums + SL_QUERY_TILE * SL_LANES_MOST;
+    w.total_most = w.most + SL_QUERY_TILE;
+    w.total = w.total_most + SL_QUERY_TILE;
+    return w;
+}
+
+// Scores of rows that are not kept become −inf.
+SL_INLINE void hide(float *s, const int32_t *keep) {
+    const I minus_infinity = i_set((int32_t)0xff800000);
+    for (size_t j = 0; j < SL_PAGE_ROWS; j += LANES) {
+        const I kept = i_load(keep + j), score = i_and(i_load(s + j), kept);
+        i_store(s + j, i_or(score, i_and(i_xor(kept, i_set(-1)), minus_infinity)));
     }
 }
 
-// out[C vectors] += Σ p[j]·rows[j]; rows of weight 0 are not read, so that what hides behind a mask cannot
-// leak.
-SL_INLINE void add_weighted(const int C, const float *p, const float *rows, size_t count, size_t stride,
-                            float *out) {
-    V sum[8];
-    for (int c = 0; c < C; c++) sum[c] = v_load(out + c * LANES);
-    for (size_t j = 0; j < count; j++) {
-        if (p[j] == 0) continue;
-        const V pj = v_set(p[j]);
-        SL_UNROLL for (int c = 0; c < C; c++) {
-            sum[c] = v_fma(pj, v_load(rows + j * stride + (size_t)(c * LANES)), sum[c]);
-        }
-    }
-    for (int c = 0; c < C; c++) v_store(out + c * LANES, sum[c]);
-}
-
-SL_FN void weighted_rows(const float *p, const float *rows, size_t count, size_t size, float *out) {
-    size_t d = 0;
-    for (; d + 8 * LANES <= size; d += 8 * LANES) add_weighted(8, p, rows + d, count, size, out + d);
-    for (; d + 4 * LANES <= size; d += 4 * LANES) add_weighted(4, p, rows + d, count, size, out + d);
-    for (; d + LANES <= size; d += LANES) add_weighted(1, p, rows + d, count, size, out + d);
-    for (; d < size; d++) {
-        for (size_t j = 0; j < count; j++) {
-            if (p[j] != 0) out[d] = s_fma(p[j], rows[j * size + d], out[d]);
-        }
-    }
+SL_INLINE float s_exp(float x) {
+    float lanes[LANES];
+    v_store(lanes, v_exp(v_set(x)));
+    return lanes[0];
 }
 
 SL_INLINE bool holds_nan(const float *x, size_t n) {
@@ -138,87 +128,256 @@ SL_INLINE bool holds_nan(const float *x, size_t n) {
     return found;
 }
 
-// Folds one tile's scores into one query row: running maximum, running sum and unnormalised output.
-SL_FN void fold(float *s, const row_tile *r, const float *values, size_t size, float *most, float *sum,
-                float *out) {
-    const float tile_most = largest(s, SL_KV_TILE);
-    if (tile_most == -INFINITY) {
-        if (holds_nan(s, r->count)) *sum = NAN;
+// Turns one page's scores of a query row into weights: running maximum, running sums, output rescaled.
+// False if no row has a weight.
+SL_INLINE bool fold(float *s, size_t n, float *most, float *sums, float *out) {
+    V top = v_set(-INFINITY);
+    for (size_t j = 0; j < SL_PAGE_ROWS; j += LANES) top = v_max(v_load(s + j), top);
+    const float page_most = v_largest(top);
+    if (page_most == -INFINITY) {
+        if (holds_nan(s, SL_PAGE_ROWS)) sums[0] = NAN;
+        return false;
+    }
+    V sum = v_load(sums);
+    if (page_most > *most) {
+        if (*most != -INFINITY) {
+            const float shrink = s_exp(*most - page_most);
+            sum = v_mul(sum, v_set(shrink));
+            k_scale(out, shrink, n);
+        }
+        *most = page_most;
+    }
+    const V shift = v_set(*most);
+    for (size_t j = 0; j < SL_PAGE_ROWS; j += LANES) {
+        const V e = v_exp(v_sub(v_load(s + j), shift));
+        v_store(s + j, e);
+        sum = v_add(sum, e);
+    }
+    v_store(sums, sum);
+    return true;
+}
+
+// Adds the rows that one query row sees, run by run.
+SL_FN void add_seen(sl_format format, const value_page *v, const float *p, const visibility *seen,
+                    size_t query) {
+    for (size_t j = seen->begin; j < seen->end;) {
+        size_t end = j + 1;
+        while (end < seen->end && seen->keep[end]) end++;
+        add_values(format, v, p, j, end, query, 1);
+        j = end;
+        while (j < seen->end && !seen->keep[j]) j++;
+    }
+}
+
+// Adds one page to the sums of a tile in which some query rows do not see all rows.
+SL_FN void attend_partly(const row_tile *r, const query_tile *t, size_t value_size, sl_format format,
+                         const value_page *v, workspace *w) {
+    visibility seen;
+    size_t token = SIZE_MAX;
+    for (size_t i = 0; i < t->count; i++) {
+        if ((t->first + i) / t->q->group != token) {
+            token = (t->first + i) / t->q->group;
+            look(r, t->q, token, &seen);
+        }
+        float *s = w->scores + i * SL_PAGE_ROWS;
+        hide(s, seen.keep);
+        if (fold(s, value_size, w->most + i, w->sums + i * LANES, w->out + i * value_size)) {
+            add_seen(format, v, s, &seen, i);
+        }
+    }
+}
+
+SL_FN void attend_wholly(const query_tile *t, size_t value_size, sl_format format, const value_page *v,
+                         workspace *w) {
+    bool weighed[SL_QUERY_TILE];
+    for (size_t i = 0; i < t->count; i++) {
+        weighed[i] = fold(w->scores + i * SL_PAGE_ROWS, value_size, w->most + i, w->sums + i * LANES,
+                          w->out + i * value_size);
+    }
+    for (size_t i = 0; i < t->count; i += SCORE_QUERIES) {
+        const size_t count = t->count - i < SCORE_QUERIES ? t->count - i : SCORE_QUERIES;
+        bool all = true;
+        for (size_t k = i; k < i + count; k++) all &= weighed[k];
+        if (all) {
+            add_values(format, v, w->scores + i * SL_PAGE_ROWS, 0, SL_PAGE_ROWS, i, count);
+            continue;
+        }
+        for (size_t k = i; k < i + count; k++) {
+            if (weighed[k]) add_values(format, v, w->scores + k * SL_PAGE_ROWS, 0, SL_PAGE_ROWS, k, 1);
+        }
+    }
+}
+
+SL_FN void attend_page(const sl_kv_rows *kv, const query_tile *t, const row_tile *r, workspace *w) {
+    const size_t n = kv->value_size;
+    const bool last = r->positions + SL_PAGE_ROWS >= kv->positions + kv->row_count;
+    const sl_kv_page *next = r->page + (last ? 0 : 1);
+    load_keys(r->page, next, kv->key_size, r->count, w->keys, w->spare);
+    score_page(w->keys, t->rows, t->count, kv->key_size, t->q->scale, w->scores);
+    sl_format format = r->page->value_format;
+    value_page v = {r->page->values, next->values, row_bytes(format, n), n, w->out};
+    if (!reads_in_place(format, t->count)) {
+        k_dequantize(format, v.rows, w->values, r->count * n);
+        v.rows = (const uint8_t *)w->values;
+        v.stride = n * sizeof(float);
+        format = SL_F32;
+    }
+    if (r->all_visible) {
+        attend_wholly(t, n, format, &v, w);
+    } else {
+        attend_partly(r, t, n, format, &v, w);
+    }
+}
+
+// What one block of rows gives a tile, in most, sums and out; false if no query row sees any of it.
+SL_FN bool attend_block(const sl_kv_rows *kv, const query_tile *t, size_t block, workspace *w) {
+    bool seen = false;
+    const size_t pages = (kv->row_count + SL_PAGE_ROWS - 1) / SL_PAGE_ROWS;
+    const size_t first = block * (SL_BLOCK_ROWS / SL_PAGE_ROWS);
+    for (size_t page = first; page < first + SL_BLOCK_ROWS / SL_PAGE_ROWS && page < pages; page++) {
+        const row_tile r = row_tile_at(kv, t, page);
+        if (r.hidden) continue;
+        if (!seen) {
+            for (size_t i = 0; i < t->count; i++) w->most[i] = -INFINITY;
+            memset(w->sums, 0, t->count * LANES * sizeof(float));
+            memset(w->out, 0, t->count * kv->value_size * sizeof(float));
+            seen = true;
+        }
+        attend_page(kv, t, &r, w);
+    }
+    return seen;
+}
+
+// Adds what a block gave to what the blocks before it gave.
+SL_FN void merge(float most, float sum, const float *block, size_t n, float *total_most, float *total,
+                 float *out) {
+    if (most == -INFINITY) {
+        if (sum != sum) *total = NAN;
         return;
     }
-    if (tile_most > *most) {
-        if (*most != -INFINITY) {
-            float shrink[LANES] = {*most};
-            exp_shifted(shrink, 1, tile_most);
-            *sum *= shrink[0];
-            k_scale(out, shrink[0], size);
+    if (most > *total_most) {
+        if (*total_most != -INFINITY) {
+            const float shrink = s_exp(*total_most - most);
+            *total *= shrink;
+            k_scale(out, shrink, n);
         }
-        *most = tile_most;
+        *total_most = most;
     }
-    *sum += exp_shifted(s, SL_KV_TILE, *most);
-    weighted_rows(s, values, r->count, size, out);
+    const float factor = s_exp(most - *total_most);
+    const V f = v_set(factor);
+    *total = s_fma(sum, factor, *total);
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES) v_store(out + i, v_fma(v_load(block + i), f, v_load(out + i)));
+    for (; i < n; i++) out[i] = s_fma(block[i], factor, out[i]);
+}
+
+SL_INLINE void finish(float most, float sum, size_t n, float *out, float *lse) {
+    if (sum != 0) k_scale(out, 1 / sum, n);
+    if (lse) *lse = sum != 0 ? most + logf(sum) : -INFINITY;
 }
 
 SL_FN void k_attend(const sl_kv_rows *kv, const sl_queries *q, float *out, size_t out_stride, float *lse,
                     size_t lse_stride, float *scratch) {
-    const size_t total = q->token_count * q->group;
-    float *key_scratch = scratch, *value_scratch = key_scratch + SL_KV_TILE * kv->key_size;
-    float *scores = value_scratch + SL_KV_TILE * kv->value_size;
-    float *most = scores + SL_QUERY_TILE * SL_KV_TILE, *sum = most + SL_QUERY_TILE;
+    const size_t total = q->token_count * q->group, n = kv->value_size;
+    const size_t blocks = (kv->row_count + SL_BLOCK_ROWS - 1) / SL_BLOCK_ROWS;
+    workspace w = workspace_at(scratch, kv);
+    query_tile t;
     for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
-        const query_tile t = query_tile_at(q, first);
+        query_tile_at(&t, q, kv->key_size, first);
         for (size_t i = 0; i < t.count; i++) {
-            most[i] = -INFINITY;
-            sum[i] = 0;
-            memset(out + strided_row(&t, i, out_stride, kv->value_size), 0, kv->value_size * sizeof(float));
+            w.total_most[i] = -INFINITY;
+            w.total[i] = 0;
+            memset(out + strided_row(&t, i, out_stride, n), 0, n * sizeof(float));
         }
-        row_tile r;
-        for (size_t row = 0; row < kv->row_count; row += r.count) {
-            r = row_tile_at(kv, &t, row);
-            if (r.hidden) continue;
-            score_tile(kv, &t, &r, scores, key_scratch);
-            const float *values =
-                tile_numbers(kv->values[r.page], kv->value_format, kv->value_size, &r, value_scratch);
+        for (size_t block = 0; block < blocks; block++) {
+            if (!attend_block(kv, &t, block, &w)) continue;
             for (size_t i = 0; i < t.count; i++) {
-                fold(scores + i * SL_KV_TILE, &r, values, kv->value_size, most + i, sum + i,
-                     out + strided_row(&t, i, out_stride, kv->value_size));
+                merge(w.most[i], v_sum(v_load(w.sums + i * LANES)), w.out + i * n, n, w.total_most + i,
+                      w.total + i, out + strided_row(&t, i, out_stride, n));
             }
         }
         for (size_t i = 0; i < t.count; i++) {
-            float *row = out + strided_row(&t, i, out_stride, kv->value_size);
-            if (sum[i] != 0) k_scale(row, 1 / sum[i], kv->value_size);
-            const float total_log = sum[i] != 0 ? most[i] + logf(sum[i]) : -INFINITY;
-            if (lse) lse[strided_row(&t, i, lse_stride, 1)] = total_log;
+            finish(w.total_most[i], w.total[i], n, out + strided_row(&t, i, out_stride, n),
+                   lse ? lse + strided_row(&t, i, lse_stride, 1) : NULL);
         }
     }
 }
 
-// scores of query row i become e^(score − lse); zeros if the row saw nothing.
-SL_FN void weigh(float *s, float lse) {
-    if (lse == -INFINITY) {
-        for (size_t j = 0; j < SL_KV_TILE; j++) s[j] = 0;
-    } else {
-        exp_shifted(s, SL_KV_TILE, lse);
+SL_FN void k_attend_blocks(const sl_kv_rows *kv, const sl_queries *q, size_t first_block, size_t count,
+                           float *partials, float *scratch) {
+    const size_t total = q->token_count * q->group, n = kv->value_size;
+    workspace w = workspace_at(scratch, kv);
+    query_tile t;
+    for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
+        query_tile_at(&t, q, kv->key_size, first);
+        for (size_t block = 0; block < count; block++) {
+            const bool seen = attend_block(kv, &t, first_block + block, &w);
+            for (size_t i = 0; i < t.count; i++) {
+                float *partial = partials + (block * total + first + i) * (n + 2);
+                if (seen) memcpy(partial, w.out + i * n, n * sizeof(float));
+                partial[n] = seen ? w.most[i] : -INFINITY;
+                partial[n + 1] = seen ? v_sum(v_load(w.sums + i * LANES)) : 0;
+            }
+        }
+    }
+}
+
+SL_FN void k_attend_merge(const float *partials, size_t count, const sl_queries *q, size_t n, float *out,
+                          size_t out_stride, float *lse, size_t lse_stride) {
+    const size_t total = q->token_count * q->group;
+    for (size_t row = 0; row < total; row++) {
+        float most = -INFINITY, sum = 0;
+        float *target = out + row / q->group * out_stride + row % q->group * n;
+        memset(target, 0, n * sizeof(float));
+        for (size_t block = 0; block < count; block++) {
+            const float *partial = partials + (block * total + row) * (n + 2);
+            merge(partial[n], partial[n + 1], partial, n, &most, &sum, target);
+        }
+        finish(most, sum, n, target, lse ? lse + row / q->group * lse_stride + row % q->group : NULL);
+    }
+}
+
+// The weights of a tile of queries over a page whose keys are loaded: scores become e^(score − lse).
+SL_FN void weigh_page(const sl_kv_rows *kv, const query_tile *t, const row_tile *r, const float *lse,
+                      size_t lse_stride, workspace *w) {
+    visibility seen;
+    size_t token = SIZE_MAX;
+    score_page(w->keys, t->rows, t->count, kv->key_size, t->q->scale, w->scores);
+    for (size_t i = 0; i < t->count; i++) {
+        float *s = w->scores + i * SL_PAGE_ROWS;
+        const float shift = lse[strided_row(t, i, lse_stride, 1)];
+        if (!r->all_visible) {
+            if ((t->first + i) / t->q->group != token) {
+                token = (t->first + i) / t->q->group;
+                look(r, t->q, token, &seen);
+            }
+            hide(s, seen.keep);
+        }
+        const V v = v_set(shift == -INFINITY ? 0 : shift);      // nothing seen: all scores are −inf
+        for (size_t j = 0; j < SL_PAGE_ROWS; j += LANES) v_store(s + j, v_exp(v_sub(v_load(s + j), v)));
     }
 }
 
 SL_FN void k_attend_weights(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
-                            float *p, float *scratch) {
+                            size_t first_row, size_t row_count, float *p, size_t p_stride, float *scratch) {
     const size_t total = q->token_count * q->group;
-    float *scores = scratch + SL_KV_TILE * (kv->key_size + kv->value_size);
-    for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
-        const query_tile t = query_tile_at(q, first);
-        row_tile r;
-        for (size_t row = 0; row < kv->row_count; row += r.count) {
-            r = row_tile_at(kv, &t, row);
-            if (!r.hidden) score_tile(kv, &t, &r, scores, scratch);
+    workspace w = workspace_at(scratch, kv);
+    query_tile t;
+    for (size_t row = first_row; row < first_row + row_count; row += SL_PAGE_ROWS) {
+        bool loaded = false;
+        for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
+            query_tile_at(&t, q, kv->key_size, first);
+            const row_tile r = row_tile_at(kv, &t, row / SL_PAGE_ROWS);
+            const size_t rest = first_row + row_count - row, count = rest < r.count ? rest : r.count;
+            if (!r.hidden && !loaded) load_keys(r.page, r.page, kv->key_size, r.count, w.keys, w.spare);
+            loaded |= !r.hidden;
+            if (!r.hidden) weigh_page(kv, &t, &r, lse, lse_stride, &w);
             for (size_t i = 0; i < t.count; i++) {
-                float *s = scores + i * SL_KV_TILE, *target = p + (first + i) * kv->row_count + row;
+                float *target = p + (first + i) * p_stride + row;
                 if (r.hidden) {
-                    memset(target, 0, r.count * sizeof(float));
+                    memset(target, 0, count * sizeof(float));
                 } else {
-                    weigh(s, lse[strided_row(&t, i, lse_stride, 1)]);
-                    memcpy(target, s, r.count * sizeof(float));
+                    memcpy(target, w.scores + i * SL_PAGE_ROWS, count * sizeof(float));
                 }
             }
         }
@@ -226,21 +385,25 @@ SL_FN void k_attend_weights(const sl_kv_rows *kv, const sl_queries *q, const flo
 }
 
 SL_FN void k_attend_column_sums(const sl_kv_rows *kv, const sl_queries *q, const float *lse,
-                                size_t lse_stride, const float *weight, float *sums, float *scratch) {
+                                size_t lse_stride, const float *weight, size_t first_row, size_t row_count,
+                                float *sums, size_t sums_stride, float *scratch) {
     const size_t total = q->token_count * q->group;
-    float *scores = scratch + SL_KV_TILE * (kv->key_size + kv->value_size);
-    for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
-        const query_tile t = query_tile_at(q, first);
-        row_tile r;
-        for (size_t row = 0; row < kv->row_count; row += r.count) {
-            r = row_tile_at(kv, &t, row);
+    workspace w = workspace_at(scratch, kv);
+    query_tile t;
+    for (size_t row = first_row; row < first_row + row_count; row += SL_PAGE_ROWS) {
+        bool loaded = false;
+        for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
+            query_tile_at(&t, q, kv->key_size, first);
+            const row_tile r = row_tile_at(kv, &t, row / SL_PAGE_ROWS);
             if (r.hidden) continue;
-            score_tile(kv, &t, &r, scores, scratch);
+            if (!loaded) load_keys(r.page, r.page, kv->key_size, r.count, w.keys, w.spare);
+            loaded = true;
+            weigh_page(kv, &t, &r, lse, lse_stride, &w);
+            const size_t rest = first_row + row_count - row, count = rest < r.count ? rest : r.count;
             for (size_t i = 0; i < t.count; i++) {
-                float *s = scores + i * SL_KV_TILE;
-                weigh(s, lse[strided_row(&t, i, lse_stride, 1)]);
-                if (weight) k_scale(s, weight[first + i], r.count);
-                k_add(sums + row, s, r.count);
+                float *s = w.scores + i * SL_PAGE_ROWS;
+                if (weight) k_scale(s, weight[first + i], count);
+                k_add(sums + (first + i) % q->group * sums_stride + row, s, count);
             }
         }
     }

@@ -66,6 +66,12 @@ SL_INLINE float v_sum(V v) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+SL_INLINE float v_largest(V v) {
+    const __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    const __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_movehdup_ps(two)));
+}
+
 // Integers. Rows of a matrix lie in lanes: lane r belongs to row r.
 
 typedef __m256i I;
@@ -119,6 +125,21 @@ SL_INLINE I i_bits_as_16(I words, int k, int half) {
     const I bit = _mm256_set1_epi64x((long long)0x8040201008040201);
     const I set = _mm256_cmpeq_epi8(_mm256_and_si256(_mm256_shuffle_epi8(words, at), bit), bit);
     return _mm256_and_si256(set, _mm256_set1_epi8(16));
+}
+
+// Eight binary16 numbers of each row, transposed.
+SL_INLINE void v_rows_f16(const uint8_t *p, size_t stride, V *out) {
+    const I a = i_piece(p, stride), b = i_piece(p + stride, stride);
+    const I c = i_piece(p + 2 * stride, stride), d = i_piece(p + 3 * stride, stride);
+    const I ab = _mm256_unpacklo_epi16(a, b), cd = _mm256_unpacklo_epi16(c, d);
+    const I ef = _mm256_unpackhi_epi16(a, b), gh = _mm256_unpackhi_epi16(c, d);
+    const I pairs[] = {_mm256_unpacklo_epi32(ab, cd), _mm256_unpackhi_epi32(ab, cd),
+                       _mm256_unpacklo_epi32(ef, gh), _mm256_unpackhi_epi32(ef, gh)};
+    SL_UNROLL for (int k = 0; k < 4; k++) {
+        const I two = _mm256_permute4x64_epi64(pairs[k], 0xd8);
+        out[2 * k] = _mm256_cvtph_ps(_mm256_castsi256_si128(two));
+        out[2 * k + 1] = _mm256_cvtph_ps(_mm256_extracti128_si256(two, 1));
+    }
 }
 
 #ifndef SL_DOT4

@@ -62,6 +62,8 @@ SL_INLINE float v_sum(V v) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_movehdup_ps(two)));
 }
 
+SL_INLINE float v_largest(V v) { return _mm512_reduce_max_ps(v); }
+
 // Integers. Rows of a matrix lie in lanes: lane r belongs to row r.
 
 typedef __m512i I;
@@ -118,6 +120,21 @@ SL_INLINE I i_bits_as_16(I words, int k, int half) {
     const I at = _mm512_add_epi8(_mm512_set1_epi8((char)(4 * k + 2 * half)), second);
     const I bit = _mm512_set1_epi64((long long)0x8040201008040201);
     return _mm512_maskz_set1_epi8(_mm512_test_epi8_mask(_mm512_shuffle_epi8(words, at), bit), 16);
+}
+
+// Eight binary16 numbers of each row, transposed.
+SL_INLINE void v_rows_f16(const uint8_t *p, size_t stride, V *out) {
+    const I a = i_piece(p, stride), b = i_piece(p + stride, stride);
+    const I c = i_piece(p + 2 * stride, stride), d = i_piece(p + 3 * stride, stride);
+    const I ab = _mm512_unpacklo_epi16(a, b), cd = _mm512_unpacklo_epi16(c, d);
+    const I ef = _mm512_unpackhi_epi16(a, b), gh = _mm512_unpackhi_epi16(c, d);
+    const I pairs[] = {_mm512_unpacklo_epi32(ab, cd), _mm512_unpackhi_epi32(ab, cd),
+                       _mm512_unpacklo_epi32(ef, gh), _mm512_unpackhi_epi32(ef, gh)};
+    SL_UNROLL for (int k = 0; k < 4; k++) {
+        const I two = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), pairs[k]);
+        out[2 * k] = _mm512_cvtph_ps(_mm512_castsi512_si256(two));
+        out[2 * k + 1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(two, 1));
+    }
 }
 
 #ifndef SL_DOT4

@@ -74,9 +74,13 @@ size_t sl_matmul_scratch(size_t cols) {
     return floats > SL_ROW_TILE * cols ? floats : SL_ROW_TILE * cols;
 }
 
+// See workspace_at in attention.h.
 size_t sl_attend_scratch(size_t key_size, size_t value_size) {
-    return SL_KV_TILE * (key_size + value_size) + SL_QUERY_TILE * (SL_KV_TILE + 2);
+    const size_t tiles = SL_PAGE_ROWS * (2 * key_size + value_size);
+    return tiles + SL_QUERY_TILE * (SL_PAGE_ROWS + value_size + SL_LANES_MOST + 3);
 }
 
 // A tile of points, one per lane of the widest vectors.
 size_t sl_pq_scratch(size_t size) { return 16 * size; }
+
+size_t sl_query_tile(void) { return SL_QUERY_TILE; }

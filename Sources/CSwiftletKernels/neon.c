@@ -71,13 +71,16 @@ SL_INLINE float v_sum(V v) {
     return vget_lane_f32(two, 0) + vget_lane_f32(two, 1);
 }
 
+SL_INLINE float v_largest(V v) { return vmaxvq_f32(v); }
+
 #include "blocks.h"
 #include "dense.h"
 #include "elementwise.h"
-#include "attention.h"
 #include "portable.h"
 #include "products.h"
 #include "unpack.h"
+#include "attention_tiles.h"
+#include "attention.h"
 #include "integer.h"
 #include "pq.h"
 #include "quantize_q8.h"

@@ -47,6 +47,19 @@ SL_INLINE I i_piece(const uint8_t *p, size_t stride) {
     return i_load(p);
 }
 
+SL_INLINE void v_rows_f16(const uint8_t *p, size_t stride, V *out) {
+    V rows[8];
+    for (size_t r = 0; r < 4; r++) {
+        rows[r] = v_load_f16(p + r * stride);
+        rows[r + 4] = v_load_f16(p + r * stride + 8);
+    }
+    for (int k = 0; k < 8; k++) {
+        const float f[] = {rows[k / 4 * 4][k % 4], rows[k / 4 * 4 + 1][k % 4], rows[k / 4 * 4 + 2][k % 4],
+                           rows[k / 4 * 4 + 3][k % 4]};
+        out[k] = v_load(f);
+    }
+}
+
 SL_INLINE I i_low32(I a, I b) { return (I){a[0], b[0], a[1], b[1]}; }
 SL_INLINE I i_high32(I a, I b) { return (I){a[2], b[2], a[3], b[3]}; }
 SL_INLINE I i_low64(I a, I b) { return (I){a[0], a[1], b[0], b[1]}; }

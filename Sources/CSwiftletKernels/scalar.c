@@ -80,13 +80,19 @@ SL_INLINE V v_scale2(V x, V n) {
 
 SL_INLINE float v_sum(V v) { return (v[0] + v[2]) + (v[1] + v[3]); }
 
+SL_INLINE float v_largest(V v) {
+    const float a = v[0] > v[1] ? v[0] : v[1], b = v[2] > v[3] ? v[2] : v[3];
+    return a > b ? a : b;
+}
+
 #include "blocks.h"
 #include "dense.h"
 #include "elementwise.h"
-#include "attention.h"
 #include "portable.h"
 #include "products.h"
 #include "unpack.h"
+#include "attention_tiles.h"
+#include "attention.h"
 #include "integer.h"
 #include "pq.h"
 #include "quantize_q8.h"

@@ -5,8 +5,8 @@
 enum {
     SL_ROW_TILE = 16,       // weight rows dequantised together by matmul
     SL_Q_ROWS = 32,         // weight rows unpacked together by matmul_q8
-    SL_KV_TILE = 64,        // cached rows whose scores are taken together; pages are cut at multiples of it
-    SL_QUERY_TILE = 32,     // query rows that share one pass over the cache
+    SL_LANES_MOST = 16,     // the longest vector of any instruction set
+    SL_QUERY_TILE = 60,     // query rows that share one pass over the cache
 };
 
 #endif

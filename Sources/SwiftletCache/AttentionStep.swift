@@ -1,56 +1,121 @@
 import CSwiftletKernels
 import SwiftletTensor
 
-/// Attention of some queries over the rows of one slot, cut into tasks of one KV head and one tile of tokens.
+/// Attention of some queries over the rows of one slot, cut into tasks for all threads.
+///
+/// A task is one KV head with one tile of tokens, or, where there are few tiles, one KV head with some blocks of
+/// its rows: both give the same bits.
 struct AttentionStep {
-    /// Tokens per task in prefill: enough to reuse every row, few enough to feed all threads.
-    static let tileTokens = 16
-
     let slot: KVSlot
     let shape: KVLayerShape
     let queries: KVSequence.Queries
     let scale: Float
     let compute: Compute
+    let workspace: Workspace
 
     private var tokens: Int { queries.positions.count }
-    private var tiles: Int { (tokens + Self.tileTokens - 1) / Self.tileTokens }
+    /// Tokens per task in prefill: the query rows of one pass over the cache.
+    private var tileTokens: Int { max(Kernels.queryTile / shape.group, 1) }
+    private var tiles: Int { (tokens + tileTokens - 1) / tileTokens }
 
     /// Writes `[tokens, heads, valueSize]`, and `ln Σ exp` of every query to `normalizers`, `[tokens, heads]`.
     func attend(into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?) {
-        let width = shape.headCount * shape.valueSize
+        let threads = compute.pool.threadCount
+        if threads > 1, shape.kvHeadCount * tiles < Self.tasksPerThread * threads {
+            let pieces = RowPieces(slot, threads: threads)
+            let width = tokens * shape.group * (shape.valueSize + 2)
+            if pieces.blockCount * width <= Self.largestPartials {
+                attendByBlocks(pieces, width, into: output, normalizers: normalizers)
+                return
+            }
+        }
+        attendByTiles(into: output, normalizers: normalizers)
+    }
+
+    /// Fewer tasks than this per thread leave a thread idle at the end for too long.
+    private static let tasksPerThread = 8
+    /// Floats that may be spent on the sums of single blocks.
+    private static let largestPartials = 1 << 21
+
+    private func attendByTiles(
+        into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?
+    ) {
         compute.run(shape.kvHeadCount * tiles) { task, scratch in
             let head = task % shape.kvHeadCount
-            let first = task / shape.kvHeadCount * Self.tileTokens
-            let count = min(Self.tileTokens, tokens - first)
+            // The newest queries see most rows: the longest tasks come first.
+            let first = (tiles - 1 - task / shape.kvHeadCount) * tileTokens
+            let queries = tile(head: head, tokens: first..<min(first + tileTokens, tokens))
             slot.withRows(ofHead: head) { rows in
                 compute.kernels.attend(
-                    rows, tile(head: head, tokens: first..<first + count),
-                    into: output + first * width + head * shape.group * shape.valueSize, stride: width,
-                    logSumExp: normalizers.map { $0 + first * shape.headCount + head * shape.group },
+                    rows, queries, into: self.output(output, head: head, token: first),
+                    stride: outputWidth, logSumExp: normalizer(normalizers, head: head, token: first),
                     stride: shape.headCount, scratch: scratch)
             }
         }
     }
 
+    private func attendByBlocks(
+        _ pieces: RowPieces, _ width: Int, into output: UnsafeMutablePointer<Float>,
+        normalizers: UnsafeMutablePointer<Float>?
+    ) {
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let partials = workspace.floats(pieces.blockCount * width)
+        compute.run(pieces.count) { task, scratch in
+            let piece = pieces[task]
+            let first = pieces.blocks(ofHead: piece.head).lowerBound + piece.blocks.lowerBound
+            slot.withRows(ofHead: piece.head) { rows in
+                compute.kernels.attend(
+                    rows, tile(head: piece.head, tokens: 0..<tokens), blocks: piece.blocks,
+                    into: partials + first * width, scratch: scratch)
+            }
+        }
+        for head in 0..<shape.kvHeadCount {
+            let blocks = pieces.blocks(ofHead: head)
+            compute.kernels.mergeBlocks(
+                partials + blocks.lowerBound * width, count: blocks.count,
+                tile(head: head, tokens: 0..<tokens), valueSize: shape.valueSize,
+                into: self.output(output, head: head, token: 0), stride: outputWidth,
+                logSumExp: normalizer(normalizers, head: head, token: 0), stride: shape.headCount)
+        }
+    }
+
     /// Adds the attention that every row received from these queries, per query head.
+    ///
+    /// A task is some blocks of rows with all queries, whose weights are added in their order.
     func addColumnSums(to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>) {
-        let scratch = compute.scratch(0)
-        for queryHead in 0..<shape.headCount {
-            let head = queryHead / shape.group
-            record.withColumnSums(head: queryHead, rowCount: slot.rowCount(ofHead: head)) { sums in
-                slot.withRows(ofHead: head) { rows in
-                    compute.kernels.attendColumnSums(
-                        rows, tile(queryHead: queryHead), logSumExp: normalizers + queryHead,
-                        stride: shape.headCount, factor: nil, into: sums, scratch: scratch)
-                }
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let pieces = RowPieces(slot, threads: compute.pool.threadCount)
+        let stride = pieces.mostRows
+        let sums = workspace.floats(shape.headCount * stride)
+        for head in 0..<shape.headCount {
+            let rowCount = slot.rowCount(ofHead: head / shape.group)
+            record.withColumnSums(head: head, rowCount: rowCount) {
+                (sums + head * stride).update(from: $0, count: rowCount)
+            }
+        }
+        compute.run(pieces.count) { task, scratch in
+            let piece = pieces[task]
+            slot.withRows(ofHead: piece.head) { rows in
+                compute.kernels.attendColumnSums(
+                    rows, tile(head: piece.head, tokens: 0..<tokens),
+                    logSumExp: normalizers + piece.head * shape.group, stride: shape.headCount, factor: nil,
+                    range: piece.rows(of: rows.row_count), into: sums + piece.head * shape.group * stride,
+                    stride: stride, scratch: scratch)
+            }
+        }
+        for head in 0..<shape.headCount {
+            let rowCount = slot.rowCount(ofHead: head / shape.group)
+            record.withColumnSums(head: head, rowCount: rowCount) {
+                $0.update(from: sums + head * stride, count: rowCount)
             }
         }
     }
 
     /// Adds the weighted attention of those of these queries that belong to the tail of a prompt, over all heads.
     func addTailSums(
-        _ tail: KVEvidence.Tail, to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>,
-        workspace: Workspace
+        _ tail: KVEvidence.Tail, to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>
     ) {
         guard let first = queries.positions.firstIndex(where: { tail.weight(at: $0) > 0 }) else { return }
         let factors = queries.positions[first...].map(tail.weight)
@@ -65,7 +130,7 @@ struct AttentionStep {
                 compute.kernels.attendColumnSums(
                     rows, tile(queryHead: queryHead, from: first),
                     logSumExp: normalizers + first * shape.headCount + queryHead, stride: shape.headCount,
-                    factor: factors, into: sums + queryHead * width, scratch: scratch)
+                    factor: factors, into: sums + queryHead * width, stride: 0, scratch: scratch)
             }
         }
         record.tailSums += repeatElement(0, count: max(width - record.tailSums.count, 0))
@@ -76,22 +141,46 @@ struct AttentionStep {
 
     /// Adds the attention row of every query (decode steps) per query head.
     func addRollingRows(to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>) {
-        let scratch = compute.scratch(0)
-        for queryHead in 0..<shape.headCount {
-            let head = queryHead / shape.group
-            let rowCount = slot.rowCount(ofHead: head)
-            var weights = [Float](repeating: 0, count: tokens * rowCount)
-            slot.withRows(ofHead: head) { rows in
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let pieces = RowPieces(slot, threads: compute.pool.threadCount)
+        let stride = pieces.mostRows
+        let weights = workspace.floats(tokens * shape.headCount * stride)  // [kvHeads, tokens, group, stride]
+        compute.run(pieces.count) { task, scratch in
+            let piece = pieces[task]
+            slot.withRows(ofHead: piece.head) { rows in
                 compute.kernels.attendWeights(
-                    rows, tile(queryHead: queryHead), logSumExp: normalizers + queryHead,
-                    stride: shape.headCount, into: &weights, scratch: scratch)
-            }
-            for token in 0..<tokens {
-                record.addRollingRow(
-                    Array(weights[token * rowCount..<(token + 1) * rowCount]), head: queryHead,
-                    position: queries.positions[token])
+                    rows, tile(head: piece.head, tokens: 0..<tokens),
+                    logSumExp: normalizers + piece.head * shape.group, stride: shape.headCount,
+                    range: piece.rows(of: rows.row_count),
+                    into: weights + piece.head * tokens * shape.group * stride, stride: stride,
+                    scratch: scratch)
             }
         }
+        for token in 0..<tokens {
+            for head in 0..<shape.headCount {
+                let kvHead = head / shape.group
+                let row = (kvHead * tokens + token) * shape.group + head % shape.group
+                record.addRollingRow(
+                    UnsafeBufferPointer(
+                        start: weights + row * stride, count: slot.rowCount(ofHead: kvHead)),
+                    head: head, position: queries.positions[token])
+            }
+        }
+    }
+
+    private var outputWidth: Int { shape.headCount * shape.valueSize }
+
+    private func output(
+        _ output: UnsafeMutablePointer<Float>, head: Int, token: Int
+    ) -> UnsafeMutablePointer<Float> {
+        output + token * outputWidth + head * shape.group * shape.valueSize
+    }
+
+    private func normalizer(
+        _ normalizers: UnsafeMutablePointer<Float>?, head: Int, token: Int
+    ) -> UnsafeMutablePointer<Float>? {
+        normalizers.map { $0 + token * shape.headCount + head * shape.group }
     }
 
     /// The query heads of one KV head for some tokens.
@@ -111,4 +200,50 @@ struct AttentionStep {
             positions: queries.positions.baseAddress.unsafelyUnwrapped + first, scale: scale,
             window: shape.kernelWindow)
     }
+}
+
+/// The rows of a slot, cut for several threads at multiples of ``Kernels/blockRows``.
+private struct RowPieces {
+    struct Piece {
+        let head: Int
+        let blocks: Range<Int>  // of the head's rows
+
+        /// The rows of the piece in a head that has `count`.
+        func rows(of count: Int) -> Range<Int> {
+            blocks.lowerBound * Kernels.blockRows..<min(blocks.upperBound * Kernels.blockRows, count)
+        }
+    }
+
+    private var pieces: [Piece] = []
+    private var firstBlocks = [0]  // by head, and the end
+    /// Rows of the longest head.
+    let mostRows: Int
+
+    /// Enough for the fast threads to take over from a slow one.
+    private static let piecesPerThread = 16
+
+    init(_ slot: KVSlot, threads: Int) {
+        let rowCounts = (0..<slot.shape.kvHeadCount).map(slot.rowCount(ofHead:))
+        mostRows = rowCounts.max() ?? 0
+        for count in rowCounts {
+            firstBlocks.append(
+                firstBlocks[firstBlocks.count - 1] + (count + Kernels.blockRows - 1) / Kernels.blockRows)
+        }
+        let size = max(blockCount / (threads * Self.piecesPerThread), 1)
+        for head in rowCounts.indices {
+            let count = blocks(ofHead: head).count
+            for first in stride(from: 0, to: count, by: size) {
+                pieces.append(Piece(head: head, blocks: first..<min(first + size, count)))
+            }
+        }
+    }
+
+    var count: Int { pieces.count }
+    /// Blocks of all heads.
+    var blockCount: Int { firstBlocks[firstBlocks.count - 1] }
+
+    /// The blocks of a head among those of all heads.
+    func blocks(ofHead head: Int) -> Range<Int> { firstBlocks[head]..<firstBlocks[head + 1] }
+
+    subscript(index: Int) -> Piece { pieces[index] }
 }

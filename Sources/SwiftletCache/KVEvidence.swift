@@ -165,14 +165,17 @@ package struct KVEvidenceRecord {
     }
 
     /// Adds the attention row of the decode step at `position` for one head; older rows grow with zeros.
-    package mutating func addRollingRow(_ row: [Float], head: Int, position: Int32) {
+    package mutating func addRollingRow(_ row: UnsafeBufferPointer<Float>, head: Int, position: Int32) {
         for index in rollingRows[head].indices { rollingRows[head][index].padWithZeros(to: row.count) }
-        rollingRows[head].append(row)
-        rollingPositions[head].append(position)
-        if rollingRows[head].count > needs.rollingRows {
-            rollingRows[head].removeFirst()
+        var newest: [Float] = []
+        if rollingRows[head].count == needs.rollingRows {
+            newest = rollingRows[head].removeFirst()  // its memory is used again
             rollingPositions[head].removeFirst()
         }
+        newest.removeAll(keepingCapacity: true)
+        newest.append(contentsOf: row)
+        rollingRows[head].append(newest)
+        rollingPositions[head].append(position)
     }
 
     /// Follows the cache when rows are dropped.

@@ -9,8 +9,7 @@ struct KVHead {
     private let pool: KVPagePool
     private let kernels: Kernels
     private var pages: [KVPage] = []
-    private var keys: [UnsafeRawPointer?] = []  // per page, as the kernels want them
-    private var values: [UnsafeRawPointer?] = []
+    private var descriptors: [sl_kv_page] = []  // per page, as the kernels take them
     /// Position of each row in its sequence.
     private(set) var positions: [Int32] = []
 
@@ -129,18 +128,13 @@ struct KVHead {
 
     /// Lends the rows to a kernel.
     func withRows<Result>(_ body: (sl_kv_rows) -> Result) -> Result {
-        keys.withUnsafeBufferPointer { keys in
-            values.withUnsafeBufferPointer { values in
-                positions.withUnsafeBufferPointer { positions in
-                    body(
-                        sl_kv_rows(
-                            keys: keys.baseAddress, values: values.baseAddress,
-                            positions: positions.baseAddress,
-                            row_count: positions.count, page_rows: KVPage.rowCapacity,
-                            key_size: geometry.keySize,
-                            value_size: geometry.valueSize, key_format: geometry.kernelFormats.key,
-                            value_format: geometry.kernelFormats.value))
-                }
+        descriptors.withUnsafeBufferPointer { descriptors in
+            positions.withUnsafeBufferPointer { positions in
+                body(
+                    sl_kv_rows(
+                        pages: descriptors.baseAddress, positions: positions.baseAddress,
+                        row_count: positions.count, key_size: geometry.keySize,
+                        value_size: geometry.valueSize))
             }
         }
     }
@@ -166,16 +160,14 @@ struct KVHead {
         if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = positions.map { $0 } }
         let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
         pages.removeSubrange(pageCount...)
-        keys.removeSubrange(pageCount...)
-        values.removeSubrange(pageCount...)
+        descriptors.removeSubrange(pageCount...)
     }
 
     private mutating func reserve(_ rows: Int) throws(SwiftletError) {
         while pages.count * KVPage.rowCapacity < rows {
             guard let page = KVPage(geometry, pool: pool) else { throw Self.outOfMemory(pool) }
             pages.append(page)
-            keys.append(UnsafeRawPointer(page.keys))
-            values.append(UnsafeRawPointer(page.values))
+            descriptors.append(page.descriptor)
         }
     }
 
@@ -183,8 +175,7 @@ struct KVHead {
         guard !isKnownUniquelyReferenced(&pages[index]) else { return }
         guard let page = pages[index].copy() else { throw Self.outOfMemory(pool) }
         pages[index] = page
-        keys[index] = UnsafeRawPointer(page.keys)
-        values[index] = UnsafeRawPointer(page.values)
+        descriptors[index] = page.descriptor
     }
 
     private static func outOfMemory(_ pool: KVPagePool) -> SwiftletError {

@@ -87,7 +87,8 @@ public struct KVLayerView {
         var weights = [Float](repeating: 0, count: windowCount * shape.group * rows)
         withWindow(head) { kv, queries, normalizers, scratch in
             kernels.attendWeights(
-                kv, queries, logSumExp: normalizers, stride: shape.group, into: &weights, scratch: scratch)
+                kv, queries, logSumExp: normalizers, stride: shape.group, into: &weights, stride: rows,
+                scratch: scratch)
         }
         return (0..<windowCount).map { query in
             (0..<shape.group).map { head in
@@ -116,7 +117,7 @@ public struct KVLayerView {
             for head in means.indices {
                 kernels.attendColumnSums(
                     kv, queries, logSumExp: normalizers + skipped * shape.group + head, stride: shape.group,
-                    factor: factors, into: &means[head], scratch: scratch)
+                    factor: factors, into: &means[head], stride: 0, scratch: scratch)
                 queries.data += shape.keySize
             }
         }
@@ -133,7 +134,7 @@ public struct KVLayerView {
         withWindow(head) { kv, queries, normalizers, scratch in
             kernels.attendColumnSums(
                 kv, queries, logSumExp: normalizers, stride: shape.group, factor: perRow, into: &sums,
-                scratch: scratch)
+                stride: 0, scratch: scratch)
         }
         return sums
     }

@@ -6,7 +6,7 @@ import SwiftletTensor
 /// Pages are shared between forks of a sequence and copied before the first write (see ``KVHead``).
 final class KVPage {
     /// Rows per page.
-    static let rowCapacity = 64
+    static let rowCapacity = Kernels.pageRows
 
     let keys: UnsafeMutableRawPointer
     let values: UnsafeMutableRawPointer
@@ -19,6 +19,13 @@ final class KVPage {
         values = memory + geometry.valueOffset
         self.geometry = geometry
         self.pool = pool
+    }
+
+    /// The page as the kernels take it.
+    var descriptor: sl_kv_page {
+        sl_kv_page(
+            keys: keys, values: values, key_format: geometry.kernelFormats.key,
+            value_format: geometry.kernelFormats.value)
     }
 
     deinit { pool.giveBack(keys, geometry.pageBytes) }

@@ -174,7 +174,7 @@ public final class KVSequence {
     ) {
         let step = AttentionStep(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
-            compute: compute)
+            compute: compute, workspace: workspace)
         guard !needs.isEmpty, layout.ownsSlot(layer) else {
             step.attend(into: output, normalizers: nil)
             return
@@ -189,8 +189,7 @@ public final class KVSequence {
         guard let normalizers else { return }
         if needs.columnSums { step.addColumnSums(to: &records[layer], normalizers: normalizers) }
         if let tail = needs.tail, phase == .prefill {
-            step.addTailSums(
-                tail, to: &records[layer], normalizers: normalizers, workspace: workspace)
+            step.addTailSums(tail, to: &records[layer], normalizers: normalizers)
         }
         if needs.rollingRows > 0, phase == .decode {
             step.addRollingRows(to: &records[layer], normalizers: normalizers)

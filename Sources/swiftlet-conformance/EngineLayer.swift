@@ -185,7 +185,7 @@ struct EngineLayer {
                         stride: group, scratch: &scratch)
                     kernels.attendWeights(
                         rows, queries, logSumExp: normalizers, stride: group, into: &weights,
-                        scratch: &scratch)
+                        stride: rows.row_count, scratch: &scratch)
                 }
             }
         }

@@ -5,31 +5,29 @@ import SwiftletTestSupport
 
 /// A random call of the attention kernels: paged rows in any order, grouped queries, strides with gaps.
 struct AttentionCall {
-    let tokens, group, keySize, valueSize, pageRows: Int
+    let tokens, group, keySize, valueSize: Int
     let keyFormat, valueFormat: NumberFormat
     let scale: Float
     var rowCount: Int
     var window: Int32
     var positions, queryPositions: [Int32]
-    private var keys, values: [UInt8]  // all rows; pages are cut from it
+    private var keys, values: [UInt8]  // whole pages
     private let queries: [Float]
     private let gap: Int
 
     /// A random call; arguments that are given are not random.
     init(
-        _ random: inout SplitMix64, tokens: Int? = nil, rows: Int? = nil, pageRows: Int? = nil,
-        format: NumberFormat? = nil
+        _ random: inout SplitMix64, tokens: Int? = nil, rows: Int? = nil, format: NumberFormat? = nil
     ) {
         func pick<T>(_ choices: [T]) -> T { choices[Int.random(in: choices.indices, using: &random)] }
-        let formats: [NumberFormat] = [.f32, .f32, .f16, .f16, .bf16, .q8_0, .q4_0]
+        let formats: [NumberFormat] = [.f32, .f32, .f16, .f16, .bf16, .q8_0, .q4_0, .q5_1]
         keyFormat = format ?? pick(formats)
         valueFormat = format ?? pick(formats)
-        keySize = keyFormat.blockElements == 1 ? pick([1, 7, 16, 64, 80]) : pick([32, 64])
+        keySize = keyFormat.blockElements == 1 ? pick([1, 7, 16, 64, 80]) : pick([32, 64, 96])
         valueSize = valueFormat.blockElements == 1 ? pick([1, 5, 16, 64, 72, 131]) : pick([32, 128])
         self.tokens = tokens ?? pick([1, 1, 2, 9, 20])
-        group = pick([1, 2, 3, 5])
-        self.pageRows = pageRows ?? pick([1, 3, 16, 64, 100])
-        rowCount = rows ?? pick([1, 2, 15, 64, 65, 100, 200])
+        group = pick([1, 2, 3, 4, 5, 7, 8])
+        rowCount = rows ?? pick([1, 2, 15, 64, 65, 100, 200, 300, 520])
         window = pick([0, 0, 1, 5, 40])
         scale = pick([1, 0.125])
         gap = pick([0, 3])
@@ -40,8 +38,9 @@ struct AttentionCall {
         queryPositions = (0..<self.tokens).map { _ in
             Int32.random(in: -2...Int32(rowCount) + 5, using: &random)
         }
-        keys = Stored(keyFormat, count: rowCount * keySize, &random).bytes
-        values = Stored(valueFormat, count: rowCount * valueSize, &random).bytes
+        let stored = (rowCount + Kernels.pageRows - 1) / Kernels.pageRows * Kernels.pageRows
+        keys = Stored(keyFormat, count: stored * keySize, &random).bytes
+        values = Stored(valueFormat, count: stored * valueSize, &random).bytes
         queries = random.floats(self.tokens * (group * keySize + gap))
     }
 
@@ -57,15 +56,16 @@ struct AttentionCall {
         for i in row * valueBytes..<(row + 1) * valueBytes { values[i] = bytes[i % 4] }
     }
 
+    private func rows(_ numbers: [Float], _ size: Int) -> [[Float]] {
+        (0..<rowCount).map { Array(numbers[$0 * size..<($0 + 1) * size]) }
+    }
+
     /// The truth for query row `token * group + head`.
     func reference(_ queryRow: Int) -> Reference.Attended {
         let start = queryRow / group * queryStride + queryRow % group * keySize
-        func cut(_ numbers: [Float], _ size: Int) -> [[Float]] {
-            (0..<rowCount).map { Array(numbers[$0 * size..<($0 + 1) * size]) }
-        }
         let rows = Reference.Rows(
-            keys: cut(Reference.dequantize(keyFormat, keys), keySize),
-            values: cut(Reference.dequantize(valueFormat, values), valueSize),
+            keys: rows(Reference.dequantize(keyFormat, keys), keySize),
+            values: rows(Reference.dequantize(valueFormat, values), valueSize),
             positions: positions.prefix(rowCount).map(Int.init))
         return Reference.attend(
             Array(queries[start..<start + keySize]), at: Int(queryPositions[queryRow / group]), to: rows,
@@ -90,65 +90,103 @@ struct AttentionCall {
         )
     }
 
-    /// Runs `attend_weights`: shape `[tokens × group, rows]`.
+    /// Runs `attend_blocks` for cuts at random blocks, and merges.
+    func attendInParts(
+        _ kernels: Kernels, _ random: inout SplitMix64
+    ) -> (output: [Float], logSumExp: [Float]) {
+        let blockCount = (rowCount + Kernels.blockRows - 1) / Kernels.blockRows
+        let width = queryRows * (valueSize + 2)
+        var partials = [Float](repeating: .nan, count: blockCount * width + 1)
+        var out = [Float](repeating: .nan, count: tokens * group * valueSize)
+        var logSumExp = [Float](repeating: .nan, count: tokens * group)
+        withArguments(0..<tokens) { rows, queries, scratch in
+            var first = 0
+            while first < blockCount {
+                let count = Int.random(in: 1...blockCount - first, using: &random)
+                partials.withUnsafeMutableBufferPointer { partials in
+                    guard let base = partials.baseAddress else { return }
+                    kernels.attend(
+                        rows, queries, blocks: first..<first + count, into: base + first * width,
+                        scratch: scratch)
+                }
+                first += count
+            }
+            kernels.mergeBlocks(
+                partials, count: blockCount, queries, valueSize: valueSize, into: &out,
+                stride: group * valueSize, logSumExp: &logSumExp, stride: group)
+        }
+        return (out, logSumExp)
+    }
+
+    /// Runs `attend_weights`, in two parts: shape `[tokens × group, rows]`.
     func weights(_ kernels: Kernels, _ logSumExp: [Float]) -> [Float] {
         var weights = [Float](repeating: .nan, count: queryRows * rowCount)
         withArguments(0..<tokens) { rows, queries, scratch in
-            kernels.attendWeights(
-                rows, queries, logSumExp: logSumExp, stride: group, into: &weights, scratch: scratch)
+            for range in halves {
+                kernels.attendWeights(
+                    rows, queries, logSumExp: logSumExp, stride: group, range: range, into: &weights,
+                    stride: rowCount, scratch: scratch)
+            }
         }
         return weights
     }
 
-    /// Runs `attend_column_sums` on sums that start at ½: shape `[rows]`.
-    func columnSums(_ kernels: Kernels, _ logSumExp: [Float], _ factors: [Float]) -> [Float] {
-        var sums = [Float](repeating: 0.5, count: rowCount)
+    /// Runs `attend_column_sums`, in two parts, on sums that start at ½: shape `[group][rows]`.
+    func columnSums(_ kernels: Kernels, _ logSumExp: [Float], _ factors: [Float]) -> [[Float]] {
+        let stride = rowCount + gap
+        var sums = [Float](repeating: 0.5, count: group * stride)
         withArguments(0..<tokens) { rows, queries, scratch in
-            kernels.attendColumnSums(
-                rows, queries, logSumExp: logSumExp, stride: group, factor: factors, into: &sums,
-                scratch: scratch)
+            for range in halves {
+                kernels.attendColumnSums(
+                    rows, queries, logSumExp: logSumExp, stride: group, factor: factors, range: range,
+                    into: &sums, stride: stride, scratch: scratch)
+            }
         }
-        return sums
+        return (0..<group).map { Array(sums[$0 * stride..<$0 * stride + rowCount]) }
+    }
+
+    /// The rows of the first page, and the others.
+    private var halves: [Range<Int>] {
+        let cut = min(Kernels.pageRows, rowCount)
+        return cut < rowCount ? [0..<cut, cut..<rowCount] : [0..<cut]
     }
 
     private func withArguments(
         _ range: Range<Int>, _ body: (sl_kv_rows, sl_queries, UnsafeMutablePointer<Float>) -> Void
     ) {
-        let pageCount = (rowCount + pageRows - 1) / pageRows
         var scratch = [Float](
             repeating: .nan, count: Kernels.attendScratch(keySize: keySize, valueSize: valueSize))
         let queries = Array(queries[(range.lowerBound * queryStride)...])
         let queryPositions = Array(queryPositions[range])
-        keys.withUnsafeBytes { keys in
-            values.withUnsafeBytes { values in
-                let keyPages = (0..<pageCount).map { page in
-                    keys.baseAddress.map { $0 + page * pageRows * keyBytes }
-                }
-                let valuePages = (0..<pageCount).map { page in
-                    values.baseAddress.map { $0 + page * pageRows * valueBytes }
-                }
-                keyPages.withUnsafeBufferPointer { keyPages in
-                    valuePages.withUnsafeBufferPointer { valuePages in
-                        positions.withUnsafeBufferPointer { positions in
-                            queryPositions.withUnsafeBufferPointer { queryPositions in
-                                queries.withUnsafeBufferPointer { queries in
-                                    body(
-                                        sl_kv_rows(
-                                            keys: keyPages.baseAddress, values: valuePages.baseAddress,
-                                            positions: positions.baseAddress, row_count: rowCount,
-                                            page_rows: pageRows, key_size: keySize, value_size: valueSize,
-                                            key_format: keyFormat.stored, value_format: valueFormat.stored),
-                                        sl_queries(
-                                            data: queries.baseAddress, token_stride: queryStride,
-                                            token_count: range.count, group: group,
-                                            positions: queryPositions.baseAddress, scale: scale,
-                                            window: window),
-                                        &scratch)
-                                }
-                            }
-                        }
+        withPages { pages in
+            positions.withUnsafeBufferPointer { positions in
+                queryPositions.withUnsafeBufferPointer { queryPositions in
+                    queries.withUnsafeBufferPointer { queries in
+                        body(
+                            sl_kv_rows(
+                                pages: pages.baseAddress, positions: positions.baseAddress,
+                                row_count: rowCount, key_size: keySize, value_size: valueSize),
+                            sl_queries(
+                                data: queries.baseAddress, token_stride: queryStride,
+                                token_count: range.count, group: group,
+                                positions: queryPositions.baseAddress, scale: scale, window: window),
+                            &scratch)
                     }
                 }
+            }
+        }
+    }
+
+    private func withPages(_ body: (UnsafeBufferPointer<sl_kv_page>) -> Void) {
+        keys.withUnsafeBytes { keys in
+            values.withUnsafeBytes { values in
+                let pages = stride(from: 0, to: rowCount, by: Kernels.pageRows).map { row in
+                    sl_kv_page(
+                        keys: keys.baseAddress.map { $0 + row * keyBytes },
+                        values: values.baseAddress.map { $0 + row * valueBytes },
+                        key_format: keyFormat.stored, value_format: valueFormat.stored)
+                }
+                pages.withUnsafeBufferPointer(body)
             }
         }
     }

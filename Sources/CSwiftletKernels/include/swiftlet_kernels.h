@@ -30,14 +30,21 @@ typedef enum sl_isa { SL_ISA_SCALAR, SL_ISA_AVX2, SL_ISA_AVXVNNI, SL_ISA_AVX512,
 // Two ways to pair the dimensions that one angle rotates: (i, i + n/2), or (2i, 2i + 1).
 typedef enum sl_rope_pairing { SL_ROPE_HALVES, SL_ROPE_ADJACENT } sl_rope_pairing;
 
-// The cached rows of one KV head. Page p holds rows [p * page_rows, (p + 1) * page_rows).
-typedef struct sl_kv_rows {
-    const void *const *keys;        // page -> page_rows rows of key_size elements in key_format
-    const void *const *values;      // page -> page_rows rows of value_size elements in value_format
-    const int32_t *positions;       // [row_count] position of each row; any order
-    size_t row_count, page_rows;
-    size_t key_size, value_size;
+// Rows per page of a cache, and per block of rows whose attention is summed up apart.
+enum { SL_PAGE_ROWS = 64, SL_BLOCK_ROWS = 256 };
+
+// Keys and values of SL_PAGE_ROWS rows, row after row; all of that memory can be read, used or not.
+typedef struct sl_kv_page {
+    const void *keys, *values;      // rows of key_size and value_size elements
     sl_format key_format, value_format;
+} sl_kv_page;
+
+// The cached rows of one KV head. Page p holds rows [p * SL_PAGE_ROWS, (p + 1) * SL_PAGE_ROWS).
+typedef struct sl_kv_rows {
+    const sl_kv_page *pages;
+    const int32_t *positions;       // [row_count] position of each row; any order
+    size_t row_count;
+    size_t key_size, value_size;
 } sl_kv_rows;
 
 // The query rows that share one KV head: `group` adjacent heads for each of `token_count` tokens.
@@ -66,8 +73,9 @@ typedef struct sl_q8_block {
 //   numbers may lie at any address;
 // - dot, matvec and matmul give the same bits for the same row and token, whatever the rows, tokens and
 //   strides of the call, so that work may be cut anywhere; |error| ≤ (n/4 + 20)·2⁻²⁴·Σ|w·x|;
-// - attention gives a query row the same bits whatever other query rows are in the call, and whatever rows
-//   that it does not see follow in the cache; other page sizes or orders of rows may round differently;
+// - attention gives a query row the same bits whatever other query rows are in the call, whatever rows that it
+//   does not see follow in the cache, and whether attend does it at once or attend_blocks in parts; another
+//   order of rows may round differently;
 // - NaN propagates, except from cached rows that are masked.
 typedef struct sl_kernels {
     sl_isa isa;
@@ -113,12 +121,22 @@ typedef struct sl_kernels {
     // scratch: sl_attend_scratch(key_size, value_size) floats.
     void (*attend)(const sl_kv_rows *kv, const sl_queries *q, float *out, size_t out_stride, float *lse,
                    size_t lse_stride, float *scratch);
-    // p[query row, row_count] = exp(scale·q·k − lse), 0 where masked. Query rows as in sl_queries.
+    // attend in parts, for several threads: what blocks [first, first + count) of SL_BLOCK_ROWS rows give, at
+    // partials [block - first, query row, value_size + 2].
+    void (*attend_blocks)(const sl_kv_rows *kv, const sl_queries *q, size_t first, size_t count,
+                          float *partials, float *scratch);
+    // What attend would have given, from the partials of all `count` blocks; value_size as in attend_blocks.
+    void (*attend_merge)(const float *partials, size_t count, const sl_queries *q, size_t value_size,
+                         float *out, size_t out_stride, float *lse, size_t lse_stride);
+    // p[query row * p_stride + row] = exp(scale·q·k − lse), 0 where masked, for the rows [first, first + count)
+    // of the cache; first is a multiple of SL_PAGE_ROWS. Query rows as in sl_queries.
     void (*attend_weights)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
-                           float *p, float *scratch);
-    // sums[row] += Σ over query rows of weight[query row] · p; weight NULL means 1.
+                           size_t first, size_t count, float *p, size_t p_stride, float *scratch);
+    // sums[head * sums_stride + row] += Σ over tokens, in order, of weight[query row] · p, for the rows of
+    // attend_weights; weight NULL means 1; stride 0 adds up the heads, too.
     void (*attend_column_sums)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
-                               const float *weight, float *sums, float *scratch);
+                               const float *weight, size_t first, size_t count, float *sums,
+                               size_t sums_stride, float *scratch);
     // Product quantisation: keys are cut into sub-spaces, each with its own centroids.
     // labels[n] = the nearest of [clusters, size] centroids to point n at points + n · stride, the lowest of
     // equals; clusters ≤ 65536. distances (may be NULL) receives the squared distances.
@@ -149,6 +167,8 @@ const sl_kernels *sl_kernels_best(void);
 size_t sl_matmul_scratch(size_t cols);
 size_t sl_attend_scratch(size_t key_size, size_t value_size);
 size_t sl_pq_scratch(size_t size);
+// Query rows that share one pass over a cache.
+size_t sl_query_tile(void);
 
 // Tells the processor that this thread only waits for another one.
 static inline void sl_pause(void) {

@@ -161,14 +161,15 @@ extension KVSlot {
     ) {
         withRows(ofHead: head) { kv in
             precondition(rows.upperBound <= kv.row_count, "rows \(rows) of \(kv.row_count)")
-            let rowBytes = kv.key_size / sl_block_elements(kv.key_format) * sl_block_bytes(kv.key_format)
             var row = rows.lowerBound
             while row < rows.upperBound {
-                let (page, offset) = row.quotientAndRemainder(dividingBy: kv.page_rows)
-                let count = min(kv.page_rows - offset, rows.upperBound - row)
-                guard let stored = kv.keys[page] else { preconditionFailure("page \(page) has no keys") }
+                let (index, offset) = row.quotientAndRemainder(dividingBy: Kernels.pageRows)
+                let count = min(Kernels.pageRows - offset, rows.upperBound - row)
+                let page = kv.pages[index], format = page.key_format
+                let rowBytes = kv.key_size / sl_block_elements(format) * sl_block_bytes(format)
+                guard let stored = page.keys else { preconditionFailure("page \(index) has no keys") }
                 kernels.dequantize(
-                    kv.key_format, stored + offset * rowBytes,
+                    format, stored + offset * rowBytes,
                     into: keys + (row - rows.lowerBound) * kv.key_size, count: count * kv.key_size)
                 row += count
             }
