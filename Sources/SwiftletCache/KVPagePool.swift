@@ -1,3 +1,4 @@
+public import SwiftletTensor
 import Synchronization
 
 #if canImport(Glibc)
@@ -12,6 +13,8 @@ import Synchronization
 ///
 /// Pages of one size come from arenas that are mapped from the system; a page that is given back returns its
 /// whole system pages at once, so resident memory follows the bytes held. Safe to use from several threads.
+///
+/// A pool can lie in a temporary file, so that the system may take its memory back and read it in again.
 public final class KVPagePool: Sendable {
     private struct State {
         var arenas: [Arena] = []
@@ -29,9 +32,18 @@ public final class KVPagePool: Sendable {
     private static let systemPage = UInt(sysconf(Int32(_SC_PAGESIZE)))
 
     private let state = Mutex(State())
+    private let file: PageFile?
 
-    /// A pool that holds nothing yet.
-    public init() {}
+    /// A pool in memory that holds nothing yet.
+    public init() { file = nil }
+
+    /// A pool in a temporary file of a directory; the file has no name any more when this returns.
+    ///
+    /// - Throws: `.unwritable` if no file can be made there.
+    public init(directory: String) throws(SwiftletError) { file = try PageFile(directory: directory) }
+
+    /// Whether pages lie in a file.
+    public var isFile: Bool { file != nil }
 
     deinit {
         state.withLock { state in
@@ -51,7 +63,7 @@ public final class KVPagePool: Sendable {
     func take(_ byteCount: Int) -> UnsafeMutableRawPointer? {
         precondition(byteCount > 0 && byteCount % 64 == 0, "page of \(byteCount) bytes")
         return state.withLock { state in
-            if state.free[byteCount, default: []].isEmpty, !Self.addArena(to: &state, page: byteCount) {
+            if state.free[byteCount, default: []].isEmpty, !addArena(to: &state, page: byteCount) {
                 return nil
             }
             guard let address = state.free[byteCount]?.popLast() else { return nil }
@@ -84,16 +96,106 @@ public final class KVPagePool: Sendable {
         private static let discard = Int32(MADV_DONTNEED)
     #endif
 
-    private static func addArena(to state: inout State, page byteCount: Int) -> Bool {
-        let pages = max(arenaBytes / byteCount, 1)
-        let bytes = pages * byteCount
-        guard let base = mmap(nil, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0),
-            base != MAP_FAILED
-        else { return false }
+    /// Why ``take(_:)`` gave nothing.
+    var noRoom: SwiftletError {
+        file?.noRoom(held: heldBytes)
+            ?? SwiftletError(
+                .limit,
+                "the system has no memory left for the cache, which holds \(heldBytes) bytes; use a shorter "
+                    + "context (-c) or a smaller model")
+    }
+
+    private func addArena(to state: inout State, page byteCount: Int) -> Bool {
+        let pages = max(Self.arenaBytes / byteCount, 1)
+        let whole = Int(Self.systemPage)  // arenas in a file start at one of its pages
+        let bytes = (pages * byteCount + whole - 1) / whole * whole
+        guard let base = file.map({ $0.map(bytes) }) ?? Self.map(bytes) else { return false }
         let start = UInt(bitPattern: base)
         state.arenas.append(Arena(base: start, byteCount: bytes))
         // Taken from the back, so the list is reversed to hand out rising addresses.
         state.free[byteCount, default: []] += (0..<pages).reversed().map { start + UInt($0 * byteCount) }
         return true
+    }
+
+    private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+        let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        return base == MAP_FAILED ? nil : base
+    }
+}
+
+/// A file without a name that grows by mapped pieces, whose room on the disk is reserved before they are used.
+private final class PageFile: Sendable {
+    private struct State {
+        var byteCount = 0
+        var failure: Int32 = 0
+    }
+
+    private let directory: String
+    private let descriptor: Int32
+    private let state = Mutex(State())
+
+    init(directory: String) throws(SwiftletError) {
+        try System.checkPath(directory, .unwritable)
+        var template = Array("\(directory)/swiftlet-cache-XXXXXX".utf8CString)
+        descriptor = mkstemp(&template)
+        guard descriptor >= 0 else {
+            throw SwiftletError(
+                .unwritable,
+                "\(directory): no temporary file can be made for the cache: \(System.message(errno)); name "
+                    + "another directory")
+        }
+        self.directory = directory
+        unlink(template)
+    }
+
+    deinit { close(descriptor) }
+
+    /// The next piece, or `nil` if the disk or the address space has no room.
+    func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+        state.withLock { state in
+            state.failure = reserve(state.byteCount, byteCount)
+            guard state.failure == 0 else { return nil }
+            let base = mmap(
+                nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, off_t(state.byteCount))
+            guard let base, base != MAP_FAILED else {
+                state.failure = errno
+                return nil
+            }
+            madvise(base, byteCount, Int32(MADV_RANDOM))
+            state.byteCount += byteCount
+            return UnsafeMutableRawPointer?.some(base)
+        }
+    }
+
+    func noRoom(held byteCount: Int) -> SwiftletError {
+        SwiftletError(
+            .limit,
+            "\(directory): the temporary file of the cache cannot grow beyond \(byteCount) bytes: "
+                + "\(System.message(state.withLock { $0.failure })); free some space or name another directory"
+        )
+    }
+
+    /// Reserves room on the disk, because writing to a page without room kills the process; 0 or an error number.
+    private func reserve(_ first: Int, _ byteCount: Int) -> Int32 {
+        #if !canImport(Darwin)
+            let result = posix_fallocate(descriptor, off_t(first), off_t(byteCount))
+            if result != EOPNOTSUPP, result != EINVAL { return result }
+        #endif
+        return writeZeros(first, byteCount)
+    }
+
+    private func writeZeros(_ first: Int, _ byteCount: Int) -> Int32 {
+        let zeros = [UInt8](repeating: 0, count: 1 << 16)
+        var written = 0
+        while written < byteCount {
+            let count = pwrite(
+                descriptor, zeros, min(zeros.count, byteCount - written), off_t(first + written))
+            if count > 0 {
+                written += count
+            } else if errno != EINTR {
+                return count == 0 ? ENOSPC : errno
+            }
+        }
+        return 0
     }
 }
