@@ -28,4 +28,5 @@ const sl_kernels SL_TABLE = {
     .pq_add_softmax = k_pq_add_softmax,
     .pq_rank = k_pq_rank,
     .pq_collect = k_pq_collect,
+    .gather_rows = k_gather_rows,
 };

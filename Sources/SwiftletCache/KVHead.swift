@@ -9,7 +9,8 @@ struct KVHead {
     private let pool: KVPagePool
     private let kernels: Kernels
     private var pages: [KVPage] = []
-    private var descriptors: [sl_kv_page] = []  // per page, as the kernels take them
+    private var descriptors: [sl_kv_page] = []  // per page or its copy, as the kernels take them
+    private var copies: [Int: KVPage] = [:]  // of pages in a slower pool
     /// Position of each row in its sequence.
     private(set) var positions: [Int32] = []
 
@@ -23,7 +24,7 @@ struct KVHead {
 
     /// Bytes of pages and positions.
     var heldBytes: Int {
-        pages.count * geometry.pageBytes + positions.capacity * MemoryLayout<Int32>.stride
+        (pages.count + copies.count) * geometry.pageBytes + positions.capacity * MemoryLayout<Int32>.stride
     }
 
     /// Bytes of a page and the positions of its rows.
@@ -126,6 +127,40 @@ struct KVHead {
         }
     }
 
+    /// Moves the pages that hold only rows of `rows` to another pool, in their order: behind a page that lies
+    /// there nothing is left to move.
+    mutating func move(_ rows: Range<Int>, to target: KVPagePool) throws(SwiftletError) {
+        let whole = wholePages(rows)
+        var next = whole.upperBound
+        while next > whole.lowerBound, !pages[next - 1].isIn(target) { next -= 1 }
+        for index in next..<whole.upperBound {
+            guard let page = pages[index].copy(to: target) else { throw target.noRoom }
+            pages[index] = page
+            descriptors[index] = page.descriptor
+        }
+    }
+
+    /// Reads the pages that hold only rows of `rows` from copies in this head's pool from now on.
+    mutating func holdCopies(_ rows: Range<Int>) throws(SwiftletError) {
+        for index in wholePages(rows) where copies[index] == nil {
+            guard let page = pages[index].copy(to: pool) else { throw pool.noRoom }
+            copies[index] = page
+            descriptors[index] = page.descriptor
+        }
+    }
+
+    /// Gives up the copies of pages that hold only rows of `rows`.
+    mutating func dropCopies(_ rows: Range<Int>) {
+        for index in wholePages(rows) where copies.removeValue(forKey: index) != nil {
+            descriptors[index] = pages[index].descriptor
+        }
+    }
+
+    private func wholePages(_ rows: Range<Int>) -> Range<Int> {
+        let first = (rows.lowerBound + KVPage.rowCapacity - 1) / KVPage.rowCapacity
+        return first..<max(min(rows.upperBound, rowCount) / KVPage.rowCapacity, first)
+    }
+
     /// Lends the rows to a kernel.
     func withRows<Result>(_ body: (sl_kv_rows) -> Result) -> Result {
         descriptors.withUnsafeBufferPointer { descriptors in
@@ -161,27 +196,26 @@ struct KVHead {
         let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
         pages.removeSubrange(pageCount...)
         descriptors.removeSubrange(pageCount...)
+        copies = copies.filter { $0.key < pageCount }
     }
 
     private mutating func reserve(_ rows: Int) throws(SwiftletError) {
         while pages.count * KVPage.rowCapacity < rows {
-            guard let page = KVPage(geometry, pool: pool) else { throw Self.outOfMemory(pool) }
+            guard let page = KVPage(geometry, pool: pool) else { throw pool.noRoom }
             pages.append(page)
             descriptors.append(page.descriptor)
         }
     }
 
+    /// Makes a page ready to be written: shared by nobody, and without a copy elsewhere.
     private mutating func makeUnique(page index: Int) throws(SwiftletError) {
+        if !copies.isEmpty, copies.removeValue(forKey: index) != nil {
+            descriptors[index] = pages[index].descriptor
+        }
         guard !isKnownUniquelyReferenced(&pages[index]) else { return }
-        guard let page = pages[index].copy() else { throw Self.outOfMemory(pool) }
+        guard let page = pages[index].copy() else { throw pages[index].pool.noRoom }
         pages[index] = page
         descriptors[index] = page.descriptor
     }
 
-    private static func outOfMemory(_ pool: KVPagePool) -> SwiftletError {
-        SwiftletError(
-            .limit,
-            "the system has no memory left for the cache, which holds \(pool.heldBytes) bytes; use a shorter "
-                + "context (-c) or a smaller model")
-    }
 }

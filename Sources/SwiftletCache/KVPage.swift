@@ -11,7 +11,8 @@ final class KVPage {
     let keys: UnsafeMutableRawPointer
     let values: UnsafeMutableRawPointer
     private let geometry: KVPageGeometry
-    private let pool: KVPagePool
+    /// Where the memory comes from.
+    let pool: KVPagePool
 
     init?(_ geometry: KVPageGeometry, pool: KVPagePool) {
         guard let memory = pool.take(geometry.pageBytes) else { return nil }
@@ -30,9 +31,12 @@ final class KVPage {
 
     deinit { pool.giveBack(keys, geometry.pageBytes) }
 
-    /// A copy of all rows, or `nil` without memory.
-    func copy() -> KVPage? {
-        guard let page = KVPage(geometry, pool: pool) else { return nil }
+    /// Whether the page lies in a pool.
+    func isIn(_ pool: KVPagePool) -> Bool { self.pool === pool }
+
+    /// A copy of all rows, here or in another pool; `nil` without memory.
+    func copy(to target: KVPagePool? = nil) -> KVPage? {
+        guard let page = KVPage(geometry, pool: target ?? pool) else { return nil }
         page.keys.copyMemory(from: keys, byteCount: geometry.pageBytes)
         return page
     }

@@ -64,6 +64,7 @@ extension KVSequence {
 
     /// Compresses every layer after a generated token, or before tokens are proposed.
     package func compressStep(phase: KVPhase) throws(SwiftletError) {
+        try moveSlowRows()
         guard let compressor, compressor.policy.selector != nil else { return }
         if compressor.budgets == nil {  // tokens without a prompt
             _ = try beginPrompt(0)

@@ -19,10 +19,11 @@ public final class KVSequence {
     var slots: [KVSlot?]  // nil for borrowers
     var records: [KVEvidenceRecord]
     var compressor: KVCompressor?  // nil for the full cache
+    var retrieval: (any KVRetrieval)?
     var needs = KVEvidence() {
         didSet { for layer in records.indices { records[layer].change(to: needs) } }
     }
-    private let scale: Float
+    let scale: Float
 
     /// An empty cache.
     ///
@@ -55,6 +56,7 @@ public final class KVSequence {
         records = layout.layers.map { KVEvidenceRecord(KVEvidence(), shape: $0) }
         compressor =
             policy.evicts ? KVCompressor(policy, storingLayers: layout.storingLayers.count) : nil
+        retrieval = policy.retrieval
     }
 
     /// Another sequence with the same past; pages are shared until one of the two writes.
@@ -68,13 +70,15 @@ public final class KVSequence {
         slots = other.slots
         records = other.records
         compressor = other.compressor
+        retrieval = other.retrieval
         needs = other.needs
         scale = other.scale
     }
 
     /// Bytes of all rows, positions and evidence.
     public var heldBytes: Int {
-        slots.reduce(0) { $0 + ($1?.heldBytes ?? 0) } + records.reduce(0) { $0 + $1.heldBytes }
+        slots.reduce(retrieval?.heldBytes ?? 0) { $0 + ($1?.heldBytes ?? 0) }
+            + records.reduce(0) { $0 + $1.heldBytes }
     }
 
     /// Rows held by one KV head of a layer; a borrower answers for the slot that it reads.
@@ -126,6 +130,7 @@ public final class KVSequence {
             try slots[layer]?.keep(kept)
             records[layer].truncate(from: position, keeping: kept)
         }
+        retrieval?.truncate(to: position)
         length = position
         if position == 0, let policy = compressor?.policy {
             compressor = KVCompressor(policy, storingLayers: layout.storingLayers.count)
@@ -172,6 +177,11 @@ public final class KVSequence {
         _ queries: Queries, layer: Int, phase: KVPhase, into output: UnsafeMutablePointer<Float>,
         compute: Compute, workspace: Workspace
     ) {
+        if phase == .decode,
+            attendToChosen(queries, layer: layer, into: output, compute: compute, workspace: workspace)
+        {
+            return
+        }
         let step = AttentionStep(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
             compute: compute, workspace: workspace)

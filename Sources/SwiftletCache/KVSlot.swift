@@ -90,6 +90,21 @@ package struct KVSlot {
         try keep(rows(before: position))
     }
 
+    /// Moves the pages that hold only rows of `rows` to another pool.
+    mutating func move(_ rows: Range<Int>, to pool: KVPagePool) throws(SwiftletError) {
+        for head in heads.indices { try heads[head].move(rows, to: pool) }
+    }
+
+    /// Reads the pages that hold only rows of `rows` from copies in the pool of new rows from now on.
+    mutating func holdCopies(_ rows: Range<Int>) throws(SwiftletError) {
+        for head in heads.indices { try heads[head].holdCopies(rows) }
+    }
+
+    /// Gives up the copies of pages that hold only rows of `rows`.
+    mutating func dropCopies(_ rows: Range<Int>) {
+        for head in heads.indices { heads[head].dropCopies(rows) }
+    }
+
     /// Lends the rows of one KV head to a kernel.
     package func withRows<Result>(ofHead head: Int, _ body: (sl_kv_rows) -> Result) -> Result {
         heads[head].withRows(body)

@@ -61,7 +61,10 @@ package final class Runner {
         }
         let done = try prefillChunked(
             tokens, sequence, chunk: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
-        if phase != .verify { try sequence.finishPrompt(phase: phase) }
+        if phase != .verify {
+            try sequence.finishPrompt(phase: phase)
+            try sequence.learnPrompt(compute)
+        }
         return done
     }
 

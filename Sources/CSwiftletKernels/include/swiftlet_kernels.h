@@ -157,6 +157,9 @@ typedef struct sl_kernels {
     // Token i < n is of item classes[i] (NULL: i). Returns their number; writes one row past them.
     size_t (*pq_collect)(const uint8_t *ranks, const uint16_t *classes, size_t n, size_t ties, uint32_t first,
                          uint32_t *rows);
+    // Copies rows[n] of some pages together, keys of key_bytes and values of value_bytes each.
+    void (*gather_rows)(const sl_kv_page *pages, const uint32_t *rows, size_t n, size_t key_bytes,
+                        size_t value_bytes, void *keys, void *values);
 } sl_kernels;
 
 // The table of one instruction set, or NULL where this machine or build lacks it.

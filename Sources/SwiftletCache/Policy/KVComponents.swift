@@ -4,7 +4,7 @@ extension KVComponent {
     /// Every component that a specification may name, in the order of `swiftlet kv list`.
     public static let all: [KVComponent] =
         [full] + selectors + [uniform] + allocators + [table] + methods + [
-            pyramidInfer, uncomp, sharer, slots,
+            pyramidInfer, uncomp, sharer, pqcache, slots,
         ] + formats
 
     /// Shared layers.

@@ -22,6 +22,8 @@ public struct KVPolicy: Sendable {
     public var merger: (any KVMerger)?
     /// Drops rows of the residual stream between layers.
     public var hiddenRows: (any KVHiddenRowRule)?
+    /// Chooses the rows that generated tokens attend to; `nil` is all.
+    package var retrieval: (any KVRetrieval)?
     /// Positions of kept rows.
     public var positions = KVPositionRule.original
     /// Overrides when rows leave during generation.
@@ -104,6 +106,12 @@ public struct KVPolicy: Sendable {
             try refuse(
                 "layer \(layer) has a sliding window of \(shapes[layer].window ?? 0) tokens, and its rows leave "
                     + "by themselves")
+        }
+        if let retrieval {
+            if selector != nil || hiddenRows != nil {
+                try refuse("a retrieval fetches rows that a selector would drop; choose one of them")
+            }
+            try retrieval.validate(layers: shapes)
         }
         if selector != nil, hiddenRows != nil, merger != nil {
             try refuse("a merger needs the rows that the prompt's layers dropped")

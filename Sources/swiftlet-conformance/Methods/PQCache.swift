@@ -10,6 +10,9 @@ extension OracleMethod {
         "block_selection": PQCacheOracle.blockSelection,
         "iteration_schedule": PQCacheOracle.schedule,
         "sizes": PQCacheOracle.sizes,
+        "decode_trace": PQCacheTrace.decode,
+        "short_prompt_is_full_attention": PQCacheTrace.shortPrompt,
+        "topk_covers_all": PQCacheTrace.coveringAll,
     ])
 }
 
@@ -177,7 +180,7 @@ private enum PQCacheOracle {
         var hits = 0
         for batch in requests {
             hits += batch.count { cache.slot(of: $0) != nil }
-            for block in batch { _ = cache.request(block) }
+            for block in batch { cache.request(block) }
             slots.append((0..<blockCount).map { cache.slot(of: $0) ?? -1 })
         }
         return [

@@ -33,21 +33,28 @@ package struct PQBlockCache: Hashable, Sendable {
     /// The slot that holds a block.
     package func slot(of block: Int) -> Int? { entries.firstIndex { $0?.block == block } }
 
-    /// Counts a request for a block, and takes it in where it is not held.
-    ///
-    /// - Returns: the slot that the block's content has to be copied to; `nil` if it is there already or the
-    ///   capacity is 0.
-    package mutating func request(_ block: Int) -> Int? {
+    /// What a request changed.
+    package enum Outcome: Hashable, Sendable {
+        /// The block was held.
+        case hit
+        /// The block came in; the other one, if any, went.
+        case admitted(evicting: Int?)
+    }
+
+    /// Counts a request for a block, and takes it in where it is not held; `nil` if the capacity is 0.
+    @discardableResult
+    package mutating func request(_ block: Int) -> Outcome? {
         guard !entries.isEmpty else { return nil }
         time += 1
         if let slot = slot(of: block) {
             entries[slot]?.uses += 1
             entries[slot]?.time = time
-            return nil
+            return .hit
         }
         let slot = entries.firstIndex { $0 == nil } ?? leastUseful()
+        let evicted = entries[slot]?.block
         entries[slot] = Entry(block: block, time: time)
-        return slot
+        return .admitted(evicting: evicted)
     }
 
     /// Forgets the blocks from `block` on.
@@ -76,9 +83,11 @@ package struct PQBlockDemand: Hashable, Sendable {
     ///   - selected: tokens of the slow tier that each KV head fetched.
     ///   - block: tokens per block.
     ///   - offloaded: tokens in the slow tier.
-    package init(selected: [[Int]], block: Int, offloaded: Int) {
+    package init(selected: [some Sequence<some BinaryInteger>], block: Int, offloaded: Int) {
         var counts = [Int](repeating: 0, count: (offloaded + block - 1) / block)
-        for token in selected.joined() { counts[token / block] += 1 }
+        for tokens in selected {
+            for token in tokens { counts[Int(token) / block] += 1 }
+        }
         tokensPerBlock = counts
         completeBlocks = offloaded / block
     }

@@ -22,20 +22,6 @@ package struct PQCacheLayer: Sendable {
         budget.sinks..<budget.sinks + budget.candidates(cached: cached)
     }
 
-    /// Gives codes to the rows of one KV head that have left the window.
-    package mutating func encode(head: Int, of slot: KVSlot, cached: Int, kernels: Kernels) {
-        let end = candidates(cached: cached).upperBound
-        let first = settings.sinks + heads[head].count
-        guard first < end else { return }
-        let size = slot.shape.keySize
-        var keys = [Float](repeating: 0, count: (end - first) * size)
-        slot.readKeys(first..<end, ofHead: head, into: &keys, kernels: kernels)
-        keys.withUnsafeBufferPointer { keys in
-            guard let keys = keys.baseAddress else { return }
-            for row in 0..<end - first { heads[head].append(keys + row * size, kernels: kernels) }
-        }
-    }
-
     /// Forgets the rows from `row` on.
     ///
     /// - Returns: whether the index is still that of a prompt; it is not if rows are gone that it was trained on.
@@ -44,31 +30,65 @@ package struct PQCacheLayer: Sendable {
         return row >= settings.sinks + trainedCount
     }
 
-    /// The rows that the queries of one KV head attend to, ascending: sinks, the fetched ones, window, and the
-    /// row of the token that asks; `nil` is all of them, where no more are candidates than are fetched.
+    /// The rows that the queries of every KV head attend to: sinks, the fetched ones, the window, and the row of
+    /// the token that asks; `nil` is all of them, where no more are candidates than are fetched.
+    ///
+    /// Rows that have left the window get codes first.
     ///
     /// - Parameters:
-    ///   - queries: `[group, keySize]`, rotated, of the token in row `cached`.
-    ///   - cached: rows older than the token that asks; their codes are complete (see ``encode(head:of:cached:kernels:)``).
-    package mutating func rows(
-        head: Int, queries: UnsafePointer<Float>, group: Int, scale: Float, cached: Int,
-        scratch: inout PQIndex.Scratch, kernels: Kernels
-    ) -> [UInt32]? {
+    ///   - queries: `[heads, keySize]`, rotated, of the token in row `cached`.
+    ///   - cached: rows older than the token that asks.
+    ///   - scratches: one per KV head.
+    package mutating func choices(
+        queries: UnsafePointer<Float>, scale: Float, slot: KVSlot, cached: Int,
+        scratches: inout [PQIndex.Scratch], compute: Compute
+    ) -> [KVRowChoice]? {
         let candidates = candidates(cached: cached)
-        guard candidates.count > budget.fetched else { return nil }
-        let local = candidates.upperBound..<cached + 1
-        let total = budget.sinks + budget.fetched + local.count
-        return [UInt32](unsafeUninitializedCapacity: total) { rows, count in
+        let (budget, kernels, group) = (budget, compute.kernels, slot.shape.group)
+        let choices = heads.withUnsafeMutableBufferPointer { heads in
+            scratches.withUnsafeMutableBufferPointer { scratches in
+                compute.map(heads.count) { head -> KVRowChoice? in
+                    heads[head].encode(slot, head, rows: candidates, kernels)
+                    guard candidates.count > budget.fetched else { return nil }
+                    return heads[head].choice(
+                        budget, candidates, queries: queries + head * group * slot.shape.keySize,
+                        group: group, scale: scale, scratch: &scratches[head], kernels: kernels)
+                }
+            }
+        }
+        return candidates.count > budget.fetched ? choices.compactMap { $0 } : nil
+    }
+}
+
+extension PQIndex {
+    /// Gives codes to the rows of a KV head that have left the window.
+    fileprivate mutating func encode(_ slot: KVSlot, _ head: Int, rows: Range<Int>, _ kernels: Kernels) {
+        let first = rows.lowerBound + count
+        guard first < rows.upperBound else { return }
+        let size = slot.shape.keySize
+        var keys = [Float](repeating: 0, count: (rows.upperBound - first) * size)
+        slot.readKeys(first..<rows.upperBound, ofHead: head, into: &keys, kernels: kernels)
+        keys.withUnsafeBufferPointer { keys in
+            guard let keys = keys.baseAddress else { return }
+            for row in 0..<rows.upperBound - first { append(keys + row * size, kernels: kernels) }
+        }
+    }
+
+    /// Sinks and fetched rows, and where the window begins.
+    fileprivate mutating func choice(
+        _ budget: PQCacheBudget, _ candidates: Range<Int>, queries: UnsafePointer<Float>, group: Int,
+        scale: Float, scratch: inout Scratch, kernels: Kernels
+    ) -> KVRowChoice {
+        let total = budget.sinks + budget.fetched
+        let rows = [UInt32](unsafeUninitializedCapacity: total + 1) { rows, count in
             guard let base = rows.baseAddress else { return }
             for row in 0..<budget.sinks { base[row] = UInt32(row) }
-            heads[head].select(
+            select(
                 budget.fetched, queries: queries, group: group, scale: scale, candidates: candidates.count,
                 first: budget.sinks, into: base + budget.sinks, scratch: &scratch, kernels: kernels)
-            for (offset, row) in local.enumerated() {
-                base[budget.sinks + budget.fetched + offset] = UInt32(row)
-            }
             count = total
         }
+        return KVRowChoice(rows: rows, tail: candidates.upperBound)
     }
 }
 
@@ -163,13 +183,11 @@ extension KVSlot {
             precondition(rows.upperBound <= kv.row_count, "rows \(rows) of \(kv.row_count)")
             var row = rows.lowerBound
             while row < rows.upperBound {
-                let (index, offset) = row.quotientAndRemainder(dividingBy: Kernels.pageRows)
+                let (page, offset) = row.quotientAndRemainder(dividingBy: Kernels.pageRows)
                 let count = min(Kernels.pageRows - offset, rows.upperBound - row)
-                let page = kv.pages[index], format = page.key_format
-                let rowBytes = kv.key_size / sl_block_elements(format) * sl_block_bytes(format)
-                guard let stored = page.keys else { preconditionFailure("page \(index) has no keys") }
+                let stored = kv.pages[page]
                 kernels.dequantize(
-                    format, stored + offset * rowBytes,
+                    stored.key_format, stored.keys + offset * rowBytes(stored.key_format, kv.key_size),
                     into: keys + (row - rows.lowerBound) * kv.key_size, count: count * kv.key_size)
                 row += count
             }

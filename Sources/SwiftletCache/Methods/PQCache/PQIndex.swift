@@ -313,8 +313,9 @@ extension PQIndex {
 }
 
 extension Array where Element: ExpressibleByIntegerLiteral {
+    /// Makes the array at least so long, with room for a while; what was in it is lost.
     fileprivate mutating func grow(to length: Int) {
-        if count < length { self = Array(repeating: 0, count: length) }
+        if count < length { self = Array(repeating: 0, count: length + length / 4) }
     }
 
     /// Lends the elements, or `nil` where there are none.

@@ -1,0 +1,96 @@
+package import SwiftletTensor
+
+/// The rows of one KV head that a query attends to.
+package struct KVRowChoice: Hashable, Sendable {
+    /// Chosen rows before ``tail``, ascending.
+    package var rows: [UInt32]
+    /// Every row from this one on is chosen, too.
+    package var tail: Int
+}
+
+/// One generated token that asks a layer which rows to attend to.
+package struct KVRetrievalQuery {
+    /// The layer that owns the rows.
+    let owner: Int
+    /// `[heads, keySize]`, rotated.
+    let queries: UnsafePointer<Float>
+    /// Factor of `q·k` before the softmax.
+    let scale: Float
+    /// Rows of every layer; `nil` for borrowers. Those of ``owner`` end with the token that asks.
+    let slots: [KVSlot?]
+    /// Tokens before the one that asks.
+    let length: Int
+}
+
+/// Chooses, for every generated token, the rows that it attends to; none is ever dropped.
+///
+/// Prompts and proposed tokens are attended in full. A value: every sequence has its own copy.
+package protocol KVRetrieval: Sendable {
+    /// Bytes of everything remembered about the rows.
+    var heldBytes: Int { get }
+
+    /// Refuses layers that it cannot choose rows of.
+    func validate(layers: [KVLayerShape]) throws(SwiftletError)
+
+    /// Learns from the rows of a prompt, or of a later turn.
+    ///
+    /// - Parameters:
+    ///   - slots: the rows of every layer; `nil` for borrowers.
+    ///   - length: tokens seen, all of which are in every slot.
+    mutating func learn(from slots: [KVSlot?], length: Int, compute: Compute)
+
+    /// The choice per KV head; `nil` is all rows.
+    mutating func choices(for query: KVRetrievalQuery, compute: Compute) -> [KVRowChoice]?
+
+    /// Forgets the tokens from `length` on.
+    mutating func truncate(to length: Int)
+
+    /// Rows of every layer that are only read when chosen, and the pool to which their pages move.
+    func slowRows(length: Int) -> (rows: Range<Int>, pool: KVPagePool)?
+
+    /// Takes what the choices of the last token, in all layers, change about the copies of slow rows.
+    mutating func takeCopyChanges() -> [KVCopyChange]
+}
+
+/// A block of slow rows that is copied to fast memory, and those that give way to it.
+package struct KVCopyChange: Hashable, Sendable {
+    var layer: Int
+    var held: Range<Int>
+    var dropped: Range<Int>?
+}
+
+extension KVSequence {
+    /// Lets the retrieval learn from a prompt that went through all layers.
+    package func learnPrompt(_ compute: Compute) throws(SwiftletError) {
+        retrieval?.learn(from: slots, length: length, compute: compute)
+        try moveSlowRows()
+    }
+
+    /// Moves pages that have become slow since the last token, and copies back those that are asked for often.
+    func moveSlowRows() throws(SwiftletError) {
+        guard let (rows, pool) = retrieval?.slowRows(length: length) else { return }
+        for layer in slots.indices { try slots[layer]?.move(rows, to: pool) }
+        for change in retrieval?.takeCopyChanges() ?? [] {
+            if let dropped = change.dropped { slots[change.layer]?.dropCopies(dropped) }
+            try slots[change.layer]?.holdCopies(change.held)
+        }
+    }
+
+    /// Attends to the rows that the retrieval chooses.
+    ///
+    /// - Returns: false, doing nothing, if all rows are to be attended.
+    func attendToChosen(
+        _ queries: Queries, layer: Int, into output: UnsafeMutablePointer<Float>, compute: Compute,
+        workspace: Workspace
+    ) -> Bool {
+        guard retrieval != nil, queries.positions.count == 1 else { return false }
+        let query = KVRetrievalQuery(
+            owner: layout.owners[layer], queries: queries.data, scale: scale, slots: slots, length: length)
+        guard let choices = retrieval?.choices(for: query, compute: compute) else { return false }
+        ChosenAttention(
+            slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
+            choices: choices, compute: compute, workspace: workspace
+        ).attend(into: output)
+        return true
+    }
+}
