@@ -90,38 +90,3 @@ public struct KVLayout: Hashable, Sendable {
     /// Whether `layer` stores rows of its own.
     public func ownsSlot(_ layer: Int) -> Bool { owners[layer] == layer }
 }
-
-/// The number formats of cached keys and values.
-public struct KVFormat: Hashable, Sendable {
-    /// Format of key rows.
-    public var key: NumberFormat
-    /// Format of value rows.
-    public var value: NumberFormat
-
-    /// Formats that a cache can be written in.
-    public static let supported: [NumberFormat] = [.f32, .f16]
-
-    /// Creates a pair of formats.
-    ///
-    /// - Throws: `.unsupported` for a format without a row writer.
-    public init(key: NumberFormat, value: NumberFormat) throws(SwiftletError) {
-        for format in [key, value] where !Self.supported.contains(format) {
-            throw SwiftletError(
-                .unsupported,
-                "A cache cannot be stored as \(format.rawValue); choose one of "
-                    + "\(Self.supported.map(\.rawValue).joined(separator: ", "))")
-        }
-        self.key = key
-        self.value = value
-    }
-
-    private init(both format: NumberFormat) {
-        key = format
-        value = format
-    }
-
-    /// Exact keys and values.
-    public static let f32 = KVFormat(both: .f32)
-    /// Half precision, the default.
-    public static let f16 = KVFormat(both: .f16)
-}

@@ -24,12 +24,7 @@ struct BenchmarkCost: Sendable {
     init(_ model: any LanguageModel, _ format: KVFormat) {
         let c = model.configuration
         layers = model.cacheLayers
-        headBytes = layers.map { shape in
-            let row =
-                (format.key.byteCount(of: shape.keySize) ?? 0)
-                + (format.value.byteCount(of: shape.valueSize) ?? 0)
-            return Double(shape.kvHeadCount * row)
-        }
+        headBytes = layers.map { Double(format.rowBytes($0) ?? 0) }
         var (bytes, numbers, embedding, output) = (0, 0, 0, 0)
         for weight in model.weights {
             switch weight.name {

@@ -97,9 +97,13 @@ public struct ModelReport {
     /// Positions that the model was made for; 0 if unknown.
     public var contextLength: Int { configuration?.contextLength ?? 0 }
 
-    /// Bytes that one more token adds to a half-precision cache.
-    public var cacheBytesPerToken: Int? {
-        configuration.map { $0.layerCount * $0.kvHeadCount * $0.headSize * 2 * 2 }
+    /// Number formats of the cache that a report shows.
+    public static let cacheFormats: [NumberFormat] = [.f16, .q8_0, .q4_0]
+
+    /// Bytes that one more token adds to a cache, or `nil` if heads do not fill whole blocks of the format.
+    public func cacheBytesPerToken(_ format: NumberFormat) -> Int? {
+        guard let c = configuration, let row = format.byteCount(of: c.headSize) else { return nil }
+        return c.layerCount * c.kvHeadCount * row * 2
     }
 
     /// Bytes of all tensors.
@@ -170,7 +174,10 @@ public struct ModelReport {
             writer.member("parameters", parameterCount)
             writer.member("weight_bytes", weightBytes)
             if let configuration { write(configuration, to: &writer) }
-            if let cacheBytesPerToken { writer.member("cache_bytes_per_token_f16", cacheBytesPerToken) }
+            for format in Self.cacheFormats {
+                guard let bytes = cacheBytesPerToken(format) else { continue }
+                writer.member("cache_bytes_per_token_\(format.rawValue)", bytes)
+            }
             if let vocabularySize { writer.member("tokenizer_size", vocabularySize) }
             writer.key("parts")
             writer.array { writer in

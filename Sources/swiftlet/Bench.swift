@@ -79,13 +79,15 @@ struct Bench: ParsableCommand {
     @Option(
         name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
         parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("Number format of cached keys: f32 or f16; default: f16.", valueName: "type"))
+        help: ArgumentHelp(
+            "Number format of cached keys: \(KVFormat.names); default: f16.", valueName: "type"))
     var keyFormats: [String] = []
 
     @Option(
         name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
         parsing: .unconditionalSingleValue,
-        help: ArgumentHelp("Number format of cached values: f32 or f16; default: f16.", valueName: "type"))
+        help: ArgumentHelp(
+            "Number format of cached values, as for keys; default: f16.", valueName: "type"))
     var valueFormats: [String] = []
 
     @Option(

@@ -1,6 +1,7 @@
 import ArgumentParser
 import SwiftletEngine
 import SwiftletFormats
+import SwiftletTensor
 
 struct Inspect: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -47,9 +48,10 @@ struct Inspect: ParsableCommand {
                 "  \(pad(part.name, 20)) \(pad(formatBytes(part.bytes), 12)) \(part.formats.joined(separator: ", "))"
             )
         }
-        if let cache = report.cacheBytesPerToken {
+        for format in ModelReport.cacheFormats {
+            guard let cache = report.cacheBytesPerToken(format) else { continue }
             lines.append(
-                "  \(pad("cache (f16)", 20)) \(formatBytes(cache)) per token, "
+                "  \(pad("cache (\(format.rawValue))", 20)) \(formatBytes(cache)) per token, "
                     + "\(formatBytes(cache * report.contextLength)) for \(report.contextLength) tokens")
         }
         if tensors {

@@ -114,15 +114,15 @@ struct CacheFormatOptions: ParsableArguments {
     @Option(
         name: [.customLong("ctk", withSingleDash: true), .customLong("cache-type-k")],
         parsing: .unconditional,
-        help: ArgumentHelp("Number format of cached keys: f32 or f16.", valueName: "type"),
-        completion: .list(["f32", "f16"]))
+        help: ArgumentHelp("Number format of cached keys: \(KVFormat.names).", valueName: "type"),
+        completion: .list(KVFormat.supported.map(\.rawValue)))
     var keyFormat: String?
 
     @Option(
         name: [.customLong("ctv", withSingleDash: true), .customLong("cache-type-v")],
         parsing: .unconditional,
-        help: ArgumentHelp("Number format of cached values: f32 or f16.", valueName: "type"),
-        completion: .list(["f32", "f16"]))
+        help: ArgumentHelp("Number format of cached values, as for keys.", valueName: "type"),
+        completion: .list(KVFormat.supported.map(\.rawValue)))
     var valueFormat: String?
 
     /// Whether a flag names a format.
@@ -138,9 +138,9 @@ struct CacheFormatOptions: ParsableArguments {
         guard let name else { return nil }
         guard let format = NumberFormat(rawValue: name.lowercased()), KVFormat.supported.contains(format)
         else {
-            let known = KVFormat.supported.map(\.rawValue).joined(separator: " or ")
             throw SwiftletError(
-                .invalidArgument, "\(flag) \(name) is not a number format of the cache; expected \(known)")
+                .invalidArgument,
+                "\(flag) \(name) is not a number format of the cache; expected \(KVFormat.names)")
         }
         return format
     }

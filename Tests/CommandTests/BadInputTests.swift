@@ -40,7 +40,7 @@ extension CommandTests {
         static let flags: [(flag: String, value: String)] = [
             ("-n", "-5"), ("-n", "x"), ("-c", "-1"), ("-t", "0"), ("-t", "-1"), ("-b", "0"), ("--temp", "-1"),
             ("--temp", "nan"), ("--top-p", "2"), ("--top-k", "-1"), ("--min-p", "-0.1"),
-            ("--repeat-penalty", "0"), ("--seed", "-2"), ("-ctk", "q9"), ("-ctv", "q8_0"), ("--stop", ""),
+            ("--repeat-penalty", "0"), ("--seed", "-2"), ("-ctk", "q9"), ("-ctv", "q8_K"), ("--stop", ""),
             ("--repeat-last-n", "-2"),
         ]
 

@@ -24,6 +24,8 @@ struct KVPolicyParsingTests {
         #expect(try parse("f16").format == .f16)
         #expect(try parse("full+f32").format == .f32)
         #expect(try parse("full", budget: .rows(5)).budget == .rows(5))
+        #expect(try parse("cache:k=q8_0,v=q4_0").format == KVFormat(key: .q8_0, value: .q4_0))
+        #expect(try parse("h2o+cache:v=q5_1").format == KVFormat(key: .f16, value: .q5_1))
     }
 
     @Test(
@@ -33,7 +35,8 @@ struct KVPolicyParsingTests {
             ("f16+f32", "both decide the number format"), ("slots", "only where a selector drops some"),
             ("full:x=1", "has no setting 'x'; it has no settings"), ("full:7", "not of the form name=value"),
             ("table", "needs a file"), ("+full", "unknown component ''"), ("full+", "unknown component ''"),
-            ("table:/no/such/file", "/no/such/file"),
+            ("table:/no/such/file", "/no/such/file"), ("q8_0+cache:v=q4_0", "both decide the number format"),
+            ("cache:k=q6_K", "expected f32, f16"), ("cache:x=q8_0", "has no setting 'x'"),
         ])
     func refused(text: String, reason: String) throws {
         do {

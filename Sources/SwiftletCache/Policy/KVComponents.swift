@@ -5,7 +5,7 @@ extension KVComponent {
     public static let all: [KVComponent] =
         [full] + selectors + [uniform] + allocators + [table] + methods + [
             pyramidInfer, uncomp, sharer, pqcache, slots,
-        ] + formats
+        ] + formats + [cache]
 
     /// Shared layers.
     static let sharer = KVComponent(
@@ -50,14 +50,4 @@ extension KVComponent {
         summary: "Renumbers kept rows without gaps and rotates their keys along.",
         source: "StreamingLLM, Xiao et al., 2023, arXiv:2309.17453, §3.2"
     ) { (draft, _) throws(SwiftletError) in draft.policy.positions = .slot }
-
-    /// One component per number format of cached rows.
-    static let formats = KVFormat.supported.map { format in
-        KVComponent(
-            format.rawValue, parts: [.format], summary: "Stores keys and values as \(format.rawValue).",
-            source: "GGUF number format", lowersPrefillMemory: format != .f32
-        ) { (draft, _) throws(SwiftletError) in
-            draft.policy.format = try KVFormat(key: format, value: format)
-        }
-    }
 }

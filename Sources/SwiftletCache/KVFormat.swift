@@ -1,0 +1,50 @@
+public import SwiftletTensor
+
+/// The number formats of cached keys and values.
+///
+/// Block formats round each row by itself, when it is written: a row's numbers depend on nothing but the row, so
+/// that chunks, batches and evictions change no bit.
+public struct KVFormat: Hashable, Sendable {
+    /// Format of key rows.
+    public var key: NumberFormat
+    /// Format of value rows.
+    public var value: NumberFormat
+
+    /// Formats that a cache can be written in, from the widest to the narrowest.
+    public static let supported: [NumberFormat] = [.f32, .f16, .bf16, .q8_0, .q5_1, .q5_0, .q4_1, .q4_0]
+
+    /// The names of ``supported``, for messages and help.
+    public static let names: String = {
+        let names = supported.map(\.rawValue)
+        return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
+    }()
+
+    /// Creates a pair of formats.
+    ///
+    /// - Throws: `.unsupported` for a format without a row writer.
+    public init(key: NumberFormat, value: NumberFormat) throws(SwiftletError) {
+        for format in [key, value] where !Self.supported.contains(format) {
+            throw SwiftletError(
+                .unsupported, "A cache cannot be stored as \(format.rawValue); choose \(Self.names)")
+        }
+        self.key = key
+        self.value = value
+    }
+
+    private init(both format: NumberFormat) {
+        key = format
+        value = format
+    }
+
+    /// Exact keys and values.
+    public static let f32 = KVFormat(both: .f32)
+    /// Half precision, the default.
+    public static let f16 = KVFormat(both: .f16)
+
+    /// Bytes of one row of every KV head of a layer, or `nil` if a row does not fill whole blocks.
+    public func rowBytes(_ shape: KVLayerShape) -> Int? {
+        guard let key = key.byteCount(of: shape.keySize), let value = value.byteCount(of: shape.valueSize)
+        else { return nil }
+        return shape.kvHeadCount * (key + value)
+    }
+}
