@@ -1,3 +1,5 @@
+import SwiftletTensor
+
 /// What a policy wants recorded while a layer attends; everything is off by default and costs nothing then.
 ///
 /// No item ever needs the whole matrix of attention probabilities: weights are recomputed tile by tile from the
@@ -191,6 +193,31 @@ package struct KVEvidenceRecord {
         }
     }
 
+    /// Writes or reads everything recorded; what is recorded at all both sides know.
+    ///
+    /// - Parameter rowCounts: rows of every KV head.
+    mutating func code(_ state: inout KVStateCoder, rowCounts: [Int]) throws(SwiftletError) {
+        try state.code(&windowPositions, "queries", count: 0...needs.windowQueries)
+        let floats = windowPositions.count * shape.headCount * shape.keySize
+        try state.code(&windowQueries, "floats of queries", count: floats...floats)
+        let longest = needs.tail == nil ? 0 : rowCounts.max() ?? 0
+        try state.code(&tailSums, "sums of the tail", count: 0...longest)
+        for head in columnSums.indices {
+            try state.code(&columnSums[head], "column sums", count: 0...rowCounts[head / shape.group])
+        }
+        for head in rollingRows.indices {
+            let rows = rowCounts[head / shape.group]
+            try state.code(&rollingPositions[head], "recorded steps", count: 0...needs.rollingRows)
+            let steps = rollingPositions[head].count
+            try state.code(&rollingRows[head], "recorded rows", count: steps...steps, blank: []) {
+                (state, row) throws(SwiftletError) in
+                try state.code(&row, "weights", count: 0...rows)
+            }
+        }
+        for head in queryMoments.indices { try queryMoments[head].code(&state) }
+        try state.code(&unrotatedCount, "the number of queries", in: 0...(1 << 48))
+    }
+
     /// Forgets the queries from `position` on, whose rows are not among `kept`.
     ///
     /// What they added to the column sums of kept rows and to query moments cannot be taken back.
@@ -225,6 +252,13 @@ package struct QueryMoments {
             sum[i] += x
             for j in sum.indices { products[i * sum.count + j] += x * Double(vector[j]) }
         }
+    }
+
+    /// Writes or reads the sums.
+    mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        try state.code(&count, "the number of queries", in: 0...(1 << 48))
+        try state.code(&sum, "sums", count: sum.count...sum.count)
+        try state.code(&products, "products", count: products.count...products.count)
     }
 
     /// The mean vector, `[size]`.

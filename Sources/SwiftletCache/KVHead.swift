@@ -161,6 +161,37 @@ struct KVHead {
         return first..<max(min(rows.upperBound, rowCount) / KVPage.rowCapacity, first)
     }
 
+    /// Writes or reads positions and rows, page by page, as they are stored.
+    ///
+    /// - Parameters:
+    ///   - length: tokens of the sequence; positions lie below.
+    ///   - kept: when reading, rows at this position or later are left out.
+    mutating func code(_ state: inout KVStateCoder, length: Int, keeping kept: Int) throws(SwiftletError) {
+        try state.code(expecting: geometry.keyRowBytes, "the bytes of a key")
+        try state.code(expecting: geometry.valueRowBytes, "the bytes of a value")
+        var places = positions
+        try state.code(&places, "rows", count: 0...length)
+        if state.isReading {
+            guard (places.first ?? 0) >= 0, Int(places.last ?? 0) < length,
+                zip(places, places.dropFirst()).allSatisfy({ $0 < $1 })
+            else { throw state.damage("positions do not ascend from 0 to \(length - 1)") }
+            dropRows(from: 0)
+            positions = Array(places.prefix { $0 < kept })
+            try reserve(rowCount)
+        }
+        for first in stride(from: 0, to: places.count, by: KVPage.rowCapacity) {
+            let rows = min(KVPage.rowCapacity, places.count - first)
+            let coded = min(max(rowCount - first, 0), rows)
+            let page = coded > 0 ? locate(first).page : nil
+            for (memory, width) in [
+                (page?.keys, geometry.keyRowBytes), (page?.values, geometry.valueRowBytes),
+            ] {
+                if let memory { try state.code(memory: memory, byteCount: coded * width) }
+                try state.skip((rows - coded) * width)
+            }
+        }
+    }
+
     /// Lends the rows to a kernel.
     func withRows<Result>(_ body: (sl_kv_rows) -> Result) -> Result {
         descriptors.withUnsafeBufferPointer { descriptors in

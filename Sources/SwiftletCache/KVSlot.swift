@@ -105,6 +105,16 @@ package struct KVSlot {
         for head in heads.indices { heads[head].dropCopies(rows) }
     }
 
+    /// Writes or reads the rows of every head, as they are stored.
+    ///
+    /// - Parameters:
+    ///   - length: tokens of the sequence.
+    ///   - kept: when reading, rows at this position or later are left out.
+    mutating func code(_ state: inout KVStateCoder, length: Int, keeping kept: Int) throws(SwiftletError) {
+        try state.code(expecting: shape.kvHeadCount, "the number of KV heads")
+        for head in heads.indices { try heads[head].code(&state, length: length, keeping: kept) }
+    }
+
     /// Lends the rows of one KV head to a kernel.
     package func withRows<Result>(ofHead head: Int, _ body: (sl_kv_rows) -> Result) -> Result {
         heads[head].withRows(body)

@@ -71,7 +71,8 @@ public struct Generation {
             return goesOn
         }
         start = clock.now
-        statistics.promptTokens = session.tokens.count - known
+        statistics.restoredTokens = session.restoredCount
+        statistics.promptTokens = max(session.tokens.count - known - session.restoredCount, 0)
         statistics.promptSeconds = (start - begin).seconds
         statistics.cacheBytes = session.cacheBytes
         if goesOn, let logits {

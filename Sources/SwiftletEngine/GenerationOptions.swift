@@ -51,7 +51,9 @@ public enum FinishReason: Hashable, Sendable {
 public struct GenerationStatistics: Hashable, Sendable {
     /// Tokens of the prompt that were processed.
     public var promptTokens = 0
-    /// Time for them.
+    /// Tokens of the prompt that came from the prompt cache on disk instead.
+    public var restoredTokens = 0
+    /// Time for both.
     public var promptSeconds = 0.0
     /// Tokens generated.
     public var generatedTokens = 0

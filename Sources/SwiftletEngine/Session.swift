@@ -19,6 +19,8 @@ public final class Session {
         public var cacheFormat = KVFormat.f16
         /// What the cache keeps, merges, shares and drops.
         public var policy = KVPolicy.full
+        /// Where caches of prompts are kept on disk and found again; `nil` keeps none.
+        public var promptCache: PromptCacheStore?
         /// How products with block formats treat their input.
         public var activations = ActivationPrecision.quantized
 
@@ -49,11 +51,16 @@ public final class Session {
     /// Most tokens that the session may hold.
     public let contextLength: Int
     /// Tokens fed so far.
-    public private(set) var tokens: [TokenID] = []
+    public internal(set) var tokens: [TokenID] = []
+    /// Tokens of the last ``feed(_:progress:)`` that came from the prompt cache on disk.
+    public private(set) var restoredCount = 0
     package let sequence: KVSequence
     package let runner: Runner
     /// What the system says about free memory; tests say something else.
     var availableBytes: () -> Int? = { MemoryProbe.availableBytes }
+    let promptCache: PromptCacheStore?
+    /// What a file in the prompt cache has to be made with.
+    private(set) lazy var promptCacheKey = PromptCacheKey(self).text
     private let batchSize: Int
     /// Generated tokens between two looks at the free memory.
     private static let growth = 256
@@ -72,6 +79,7 @@ public final class Session {
         self.model = model
         contextLength = options.contextLength ?? model.configuration.contextLength
         batchSize = options.batchSize
+        promptCache = options.promptCache
         runner = Runner(
             model: model.network,
             compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
@@ -80,6 +88,7 @@ public final class Session {
             format: options.policy.format ?? options.cacheFormat, rope: model.configuration.rope,
             scale: model.configuration.attentionScale, policy: options.policy, pool: KVPagePool(),
             kernels: kernels)
+        if promptCache != nil { try sequence.checkSnapshot() }
     }
 
     /// Bytes of cached rows.
@@ -94,13 +103,36 @@ public final class Session {
     /// Name of the instruction set in use.
     public var instructionSet: String { runner.compute.kernels.name }
 
-    /// Processes tokens and returns the logits after the last one.
+    /// Processes tokens and returns the logits after the last one. What the prompt cache on disk holds of the text
+    /// is not computed again, and what it does not hold is added to it.
     ///
     /// - Parameter progress: called with the tokens done; return false to stop.
     /// - Returns: `[vocabulary]`, or `nil` if it was stopped.
     /// - Throws: `.limit` if the tokens do not fit the context or memory, before anything is processed.
     public func feed(
         _ ids: [TokenID], progress: (Int) -> Bool = { _ in true }
+    ) throws(SwiftletError) -> [Float]? {
+        restoredCount = 0
+        guard let promptCache else { return try process(ids, progress) }
+        try reserve(ids)
+        let (known, prompt) = (tokens.count, tokens + ids)
+        let found = promptCache.restore(self, prompt)
+        restoredCount = max(tokens.count - known, 0)
+        if let logits = found.logits {
+            _ = progress(ids.count)
+            return logits
+        }
+        let offset = tokens.count - known
+        guard let logits = try process(Array(prompt[tokens.count...]), { progress(max(offset + $0, 0)) })
+        else { return nil }
+        if !found.isComplete, known == 0 || sequence.rowsFollowFromTokens {
+            promptCache.save(self, logits: logits, replacing: found.prefixes)
+        }
+        return logits
+    }
+
+    private func process(
+        _ ids: [TokenID], _ progress: (Int) -> Bool
     ) throws(SwiftletError) -> [Float]? {
         var logits: [Float] = []
         let done = try prefill(ids, .last, progress) { logits = Array($1) }

@@ -19,7 +19,7 @@ package final class AtomicFile {
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
     private var buffered = 0
 
-    init(path: String) throws(SwiftletError) {
+    package init(path: String) throws(SwiftletError) {
         try System.checkPath(path, .unwritable)
         guard System.kind(of: path) != .directory else {
             throw SwiftletError(.unwritable, "\(path) is a directory, expected the name of a file to write")
@@ -28,6 +28,7 @@ package final class AtomicFile {
         temporaryPath = "\(path).\(String(UInt32.random(in: 0 ... .max), radix: 16)).tmp"
         descriptor = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o666)
         guard descriptor >= 0 else { throw failure("cannot be created") }
+        flock(descriptor, LOCK_EX | LOCK_NB)  // see removeAbandoned(in:)
     }
 
     deinit {
@@ -56,19 +57,42 @@ package final class AtomicFile {
     }
 
     /// Appends an array.
-    func write(_ bytes: [UInt8]) throws(SwiftletError) {
-        let copy = bytes.withUnsafeBytes { ByteStorage(copying: $0) }
-        try write(copy.bytes)
+    package func write(_ bytes: [UInt8]) throws(SwiftletError) {
+        try bytes.withUnsafeBufferPointer { bytes throws(SwiftletError) in
+            try write(UnsafeRawBufferPointer(bytes))
+        }
     }
 
     /// Makes everything durable and gives the file its name, replacing what had it.
-    func commit() throws(SwiftletError) {
+    package func commit() throws(SwiftletError) {
         try flush()
         guard fsync(descriptor) == 0 else { throw failure("cannot be synced") }
         guard rename(temporaryPath, path) == 0 else { throw failure("cannot be renamed into place") }
         close(descriptor)
         descriptor = -1
         syncDirectory()
+    }
+
+    /// Removes temporary files whose process ended before it could: nobody holds their lock, and they are not new.
+    ///
+    /// - Parameters:
+    ///   - suffix: end of the names that the files would have got.
+    ///   - age: seconds since the last change from which on a file is not new.
+    package static func removeAbandoned(in directory: String, suffix: String, age: Int = 10)
+        throws(SwiftletError)
+    {
+        for name in try System.names(in: directory) where name.hasSuffix(".tmp") {
+            let stem = name.dropLast(4)
+            guard let dot = stem.lastIndex(of: "."), stem[..<dot].hasSuffix(suffix),
+                stem[dot...].dropFirst().allSatisfy(\.isHexDigit)
+            else { continue }
+            let path = "\(directory)/\(name)"
+            let file = open(path, O_WRONLY | O_CLOEXEC | O_NONBLOCK)
+            guard file >= 0 else { continue }
+            let isOld = System.modificationTime(of: path) / 1_000_000_000 + age <= time(nil)
+            if isOld, flock(file, LOCK_EX | LOCK_NB) == 0 { System.remove(path) }
+            close(file)
+        }
     }
 
     private func flush() throws(SwiftletError) {

@@ -68,7 +68,7 @@ package enum System {
         return names.filter { $0 != "." && $0 != ".." }.sorted()
     }
 
-    private static func status(_ path: String) -> stat? {
+    static func status(_ path: String) -> stat? {
         var status = stat()
         guard !path.utf8.contains(0), stat(path, &status) == 0 else { return nil }
         return status

@@ -17,6 +17,7 @@ struct Chat: ParsableCommand {
             """)
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Prompt cache") var promptCache: PromptCacheOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Length") var length: LengthOptions
 
@@ -48,7 +49,7 @@ struct Chat: ParsableCommand {
 
     func run() throws {
         let loaded = try Model.load(model.choice.model)
-        let session = try model.session(loaded)
+        let session = try model.session(loaded, promptCache: promptCache)
         let format = template.flatMap(ChatFormat.init(rawValue:)) ?? loaded.chatFormat
         var conversation = Conversation(session: session, format: format, system: system)
         var options = GenerationOptions(defaultsOf: loaded)

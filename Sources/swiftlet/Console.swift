@@ -3,11 +3,12 @@ import SwiftletTensor
 
 /// Standard output and standard error.
 enum Console {
-    /// Makes the standard streams safe to use: a reader that goes away ends the process quietly, signals that
-    /// the parent process had blocked arrive, and a stream that was closed cannot be mistaken for a file that
-    /// is opened later.
+    /// Makes the standard streams safe to use: a reader that goes away ends the process quietly, a file that grows
+    /// beyond a limit is an error like a full disk, signals that the parent process had blocked arrive, and a stream
+    /// that was closed cannot be mistaken for a file that is opened later.
     static func prepare() {
         signal(SIGPIPE, SIG_DFL)
+        signal(SIGXFSZ, SIG_IGN)
         var signals = sigset_t()
         sigemptyset(&signals)
         for number in [SIGINT, SIGTERM, SIGPIPE] { sigaddset(&signals, number) }

@@ -39,8 +39,13 @@ struct ModelOptions: ParsableArguments {
     }
 
     /// An empty session with the cache that the flags describe.
-    func session(_ model: Model) throws(SwiftletError) -> Session {
+    ///
+    /// - Parameter promptCache: where caches of prompts are kept between runs.
+    func session(
+        _ model: Model, promptCache: PromptCacheOptions? = nil
+    ) throws(SwiftletError) -> Session {
         var options = try sessionOptions()
+        options.promptCache = try promptCache?.store()
         options.policy = try policy.policy(for: model)
         return try Session(model, options)
     }

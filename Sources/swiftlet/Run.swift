@@ -28,6 +28,7 @@ struct Run: ParsableCommand {
     var binaryFile: String?
 
     @OptionGroup(title: "Model") var model: ModelOptions
+    @OptionGroup(title: "Prompt cache") var promptCache: PromptCacheOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
     @OptionGroup(title: "Length") var length: LengthOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -44,7 +45,7 @@ struct Run: ParsableCommand {
         let clock = ContinuousClock()
         let start = clock.now
         let loaded = try Model.load(model.choice.model)
-        let session = try model.session(loaded)
+        let session = try model.session(loaded, promptCache: promptCache)
         let loadSeconds = (clock.now - start).seconds
         var options = GenerationOptions(defaultsOf: loaded)
         sampling.apply(to: &options.sampling)

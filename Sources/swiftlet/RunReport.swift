@@ -15,8 +15,9 @@ struct RunReport {
 
     var summary: String {
         let s = statistics
+        let restored = s.restoredTokens > 0 ? "\(s.restoredTokens) tokens from the prompt cache · " : ""
         return """
-            [\(s.promptTokens) prompt tokens, \(formatNumber(s.promptRate, 1)) per second · \
+            [\(restored)\(s.promptTokens) prompt tokens, \(formatNumber(s.promptRate, 1)) per second · \
             \(s.generatedTokens) tokens, \(formatNumber(s.generationRate, 1)) per second · \
             cache \(formatBytes(s.cacheBytes)) · peak memory \(formatBytes(MemoryProbe.peakResidentBytes)) · \
             ended by \(reason)]
@@ -58,6 +59,7 @@ struct RunReport {
         writer.object { writer in
             writer.member("load_seconds", loadSeconds)
             writer.member("prompt_tokens", statistics.promptTokens)
+            writer.member("restored_tokens", statistics.restoredTokens)
             writer.member("prompt_seconds", statistics.promptSeconds)
             writer.member("prompt_tokens_per_second", statistics.promptRate)
             writer.member("generated_tokens", statistics.generatedTokens)

@@ -36,13 +36,22 @@ struct CommandProcess {
     private let directory: URL
     private let ends: AsyncStream<Void>
 
-    init(_ arguments: [String], input: [UInt8] = [], outputPath: String? = nil) throws {
+    /// Runs a script of the shell, whose `$0` is `swiftlet`, and waits for it.
+    static func shell(_ script: String, _ arguments: [String]) async throws -> CommandRun {
+        let command = try CommandProcess(
+            ["-c", script, executable.path] + arguments, executable: URL(filePath: "/bin/sh"))
+        return try await command.wait()
+    }
+
+    init(
+        _ arguments: [String], input: [UInt8] = [], outputPath: String? = nil, executable: URL? = nil
+    ) throws {
         directory = FileManager.default.temporaryDirectory.appending(path: "swiftlet-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
         try Data(input).write(to: directory.appending(path: "in"))
         for name in ["out", "err"] { try Data().write(to: directory.appending(path: name)) }
         let output = outputPath.map { URL(filePath: $0) } ?? directory.appending(path: "out")
-        process.executableURL = Self.executable
+        process.executableURL = executable ?? Self.executable
         process.arguments = arguments
         process.standardInput = try FileHandle(forReadingFrom: directory.appending(path: "in"))
         process.standardOutput = try FileHandle(forWritingTo: output)

@@ -1,5 +1,5 @@
 import CSwiftletKernels
-import SwiftletTensor
+public import SwiftletTensor
 
 #if canImport(Glibc)
     import Glibc
@@ -47,6 +47,16 @@ public struct CompensationMerger: KVMerger {
         self.alpha = alpha
         self.selfWeight = selfWeight
         self.mergesKeys = mergesKeys
+    }
+
+    /// The thresholds.
+    public mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        try state.code(&thresholds, "thresholds", count: 0...(1 << 16), blank: nil) {
+            (state, threshold) throws(SwiftletError) in
+            try state.code(&threshold, blank: 0) { (state, number) throws(SwiftletError) in
+                try state.code(&number)
+            }
+        }
     }
 
     /// Folds evicted rows into their most similar kept rows.

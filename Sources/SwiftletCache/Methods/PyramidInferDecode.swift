@@ -1,3 +1,5 @@
+import SwiftletTensor
+
 extension PyramidInfer {
     /// How many tokens of a block stay in a layer; at least 1.
     package func keptOfBlock(layer: Int, of layers: Int) -> Int {
@@ -111,6 +113,16 @@ package struct PyramidInferThinning: Sendable {
         guard kept.count < block.count else { return nil }
         remove(Set(block).subtracting(kept))
         return Array(0..<block.lowerBound) + kept + Array(block.upperBound..<row.count)
+    }
+
+    /// Writes or reads everything but the scores, which are only shown.
+    mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        try state.code(&mark, "settled rows", in: -(1 << 32)...(1 << 32))
+        try state.code(&settled, "forgotten rows", in: 0...(1 << 32))
+        try state.code(&attention, "attention rows", count: 0...(1 << 32), blank: []) {
+            (state, row) throws(SwiftletError) in
+            try state.code(&row, "weights", count: 0...(1 << 32))
+        }
     }
 
     /// Follows the layer when rows are dropped.

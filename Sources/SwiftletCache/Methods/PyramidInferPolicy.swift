@@ -95,10 +95,19 @@ struct PyramidInferDecode: KVSelector {
         (0..<layer.shape.kvHeadCount).map { Array(repeating: 0, count: layer.rowCount(ofHead: $0)) }
     }
 
+    mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        for field in [\Self.seen, \.firstLength, \.firstMark] {
+            try state.code(&self[keyPath: field], "a number of tokens", in: -(1 << 32)...(1 << 32))
+        }
+        try state.code(&thinning, blank: PyramidInferThinning(mark: 0)) {
+            (state, thinning) throws(SwiftletError) in try thinning.code(&state)
+        }
+    }
+
     mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection? {
         let count = layer.rowCount(ofHead: 0)
         let seen = layer.positions(ofHead: 0).last.map { Int($0) + 1 } ?? 0
-        firstLength += seen - self.seen
+        firstLength = max(firstLength + seen - self.seen, 0)
         self.seen = seen
         guard thinning != nil else {
             thinning = PyramidInferThinning(mark: count)

@@ -1,3 +1,5 @@
+import SwiftletTensor
+
 /// Heads and layers get memory by how many directions their queries use.
 ///
 /// A calibration text gives every head an effective rank (``UNCompSpectrum``). Heads of high rank keep many rows,
@@ -193,6 +195,14 @@ package struct UNCompWindow: Hashable, Sendable {
     /// Follows the cache when rows are dropped.
     package mutating func keep(_ kept: [Int]) {
         for index in rows.indices { rows[index] = kept.map { $0 < rows[index].count ? rows[index][$0] : 0 } }
+    }
+
+    /// Writes or reads the rows.
+    mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        try state.code(&rows, "attention rows", count: 0...max(size, 0), blank: []) {
+            (state, row) throws(SwiftletError) in
+            try state.code(&row, "weights", count: 0...(1 << 32))
+        }
     }
 
     /// Follows the cache when its newest rows are taken back.

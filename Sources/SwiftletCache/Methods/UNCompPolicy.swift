@@ -1,3 +1,5 @@
+import SwiftletTensor
+
 extension UNComp {
     /// How rows are selected, and how budgets and tokens are divided.
     package struct Settings: Hashable, Sendable {
@@ -141,10 +143,17 @@ struct UNCompSelector: KVSelector {
         return .perHead(kept)
     }
 
+    /// The windows.
+    mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        try state.code(
+            &windows, "windows", count: 0...(1 << 16), blank: UNCompWindow(size: settings.window)
+        ) { (state, window) throws(SwiftletError) in try window.code(&state) }
+    }
+
     /// Takes in the attention of queries that came since.
     private mutating func follow(_ layer: KVLayerView) {
         let heads = 0..<layer.shape.kvHeadCount
-        if windows.isEmpty { windows = heads.map { _ in UNCompWindow(size: settings.window) } }
+        if windows.count != heads.count { windows = heads.map { _ in UNCompWindow(size: settings.window) } }
         for head in heads {
             let count = layer.rowCount(ofHead: head)
             switch layer.phase {

@@ -28,11 +28,16 @@ public enum KVBudget: Hashable, Sendable, CustomStringConvertible {
             return .share(percent / 100)
         }
         if let rows = Int(text) { return rows > 0 ? .rows(rows) : nil }
+        return byteCount(text).map { .bytes($0) }
+    }
+
+    /// Reads a number of bytes with its unit, such as `64MiB` or `1.5GB`; `nil` for anything else and below 1.
+    package static func byteCount(_ text: String) -> Int? {
         for (suffix, size) in units where text.hasSuffix(suffix) {
             guard let count = Double(text.dropLast(suffix.count)), count > 0, count * size >= 1,
                 count * size < 0x1p62
             else { return nil }
-            return .bytes(Int(count * size))
+            return Int(count * size)
         }
         return nil
     }

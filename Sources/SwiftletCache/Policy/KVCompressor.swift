@@ -116,6 +116,25 @@ struct KVCompressor {
     /// Whether a layer's evidence from the prompt is done with once the layer is finished.
     var forgetsLayers: Bool { budgets != nil || policy.selector == nil }
 
+    /// Writes or reads what the policy remembers between prompts. Rules for hidden rows are prepared anew for every
+    /// first prompt and used by no other.
+    ///
+    /// - Parameter length: tokens of the sequence.
+    mutating func code(_ state: inout KVStateCoder, length: Int) throws(SwiftletError) {
+        try state.code(&promptLength, "the length of the prompt", in: 0...length)
+        let count = layers.count
+        try state.code(&budgets, blank: []) { (state, budgets) throws(SwiftletError) in
+            try state.code(&budgets, "budgets", count: count...count, blank: 0) {
+                (state, budget) throws(SwiftletError) in
+                try state.code(&budget, "a budget", in: 0...(1 << 48))
+            }
+        }
+        for index in layers.indices {
+            try layers[index].selector.code(&state)
+            try layers[index].merger?.code(&state)
+        }
+    }
+
     /// Rows of the residual stream that go on; `nil` is all.
     mutating func survivors(after view: KVLayerView, positions: [Int32]) -> [Int]? {
         hiddenRows?.survivors(after: view, positions: positions)

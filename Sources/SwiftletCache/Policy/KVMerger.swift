@@ -18,7 +18,7 @@ public struct KVRewrite: Hashable, Sendable {
 /// Folds evicted rows into kept ones.
 ///
 /// A value with a copy per layer and sequence, like ``KVSelector``.
-public protocol KVMerger: Sendable {
+public protocol KVMerger: KVSavedState, Sendable {
     /// What becomes of the kept rows of every KV head.
     ///
     /// - Parameters:

@@ -40,7 +40,7 @@ public enum KVDecodeRule: Hashable, Sendable {
 ///
 /// A selector is a value: every layer of every sequence has its own copy, so what it remembers between calls
 /// cannot leak. It sees evidence and answers with scores; it never touches storage.
-public protocol KVSelector: Sendable {
+public protocol KVSelector: KVSavedState, Sendable {
     /// When rows leave during generation.
     var decodeRule: KVDecodeRule { get }
     /// Whether scores of different KV heads can be compared, as probabilities can and norms cannot.

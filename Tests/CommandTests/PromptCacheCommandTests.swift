@@ -1,0 +1,87 @@
+import Foundation
+import SwiftletFormats
+import SwiftletTestSupport
+import Testing
+
+extension CommandTests {
+    @Suite struct PromptCacheCommandTests {
+        private let directory = TemporaryDirectory()
+
+        private var files: [String] {
+            ((try? FileManager.default.contentsOfDirectory(atPath: directory.path + "/cache")) ?? []).sorted()
+        }
+
+        private func run(_ arguments: [String], cached: Bool = true) async throws -> CommandRun {
+            try await CommandRun(
+                ["run", "-m", Fixture.gguf, "Hello, who is there?", "-n", "12", "-s", "4"] + arguments
+                    + (cached ? ["--prompt-cache", directory.path + "/cache"] : []))
+        }
+
+        @Test(
+            "a second run restores the prompt and writes the same",
+            arguments: [
+                [], ["--kv-policy", "snapkv:window=4", "--kv-budget", "8"], ["-ctk", "f32", "-ctv", "f32"],
+            ])
+        func restores(flags: [String]) async throws {
+            let expected = try await run(flags + ["-q"], cached: false)
+            for index in 0..<2 {
+                let json = try (try await run(flags + ["--json"])).json()
+                #expect(json["text"]?.string == expected.text)
+                let restored = json["timings"]?["restored_tokens"]?.int ?? 0
+                let count = json["prompt_ids"]?.list.count ?? 0
+                #expect(restored == (index == 0 ? 0 : flags.first == "--kv-policy" ? count : count - 1))
+                #expect(json["timings"]?["prompt_tokens"]?.int == count - restored)
+            }
+            #expect(files.count == 1)
+            #expect(try await run(flags).errors.contains("tokens from the prompt cache"))
+        }
+
+        @Test func damageIsAWarning() async throws {
+            let expected = try await run(["-q"])
+            let name = try #require(files.first)
+            directory.write("SwPrompt and then something else", to: "cache/" + name)
+            let damaged = try await run(["-q"])
+            #expect(damaged.status == 0 && damaged.output == expected.output)
+            #expect(damaged.errors.hasPrefix("swiftlet: warning: \(directory.path)/cache/\(name)"))
+            #expect(try await run(["-q"]).errors.isEmpty)
+        }
+
+        @Test func chatRestoresItsTurns() async throws {
+            func chat() async throws -> CommandRun {
+                try await CommandRun(
+                    ["chat", "-n", "4", "--temp", "0", "--prompt-cache", directory.path + "/cache"],
+                    input: Array("Hello\nAnd you?\n".utf8))
+            }
+            let first = try await chat()
+            #expect(first.status == 0 && files.count == 1)
+            #expect(try await chat().output == first.output)
+            #expect(files.count == 1)
+        }
+
+        @Test func wrongFlags() async throws {
+            let size = try await run(["--prompt-cache-size", "much"])
+            #expect(size.status == 64 && size.errors.contains("expected a size such as 500MB"))
+            let alone = try await run(["--prompt-cache-size", "1GB"], cached: false)
+            #expect(alone.status == 64 && alone.errors.contains("add --prompt-cache"))
+            let file = directory.write("x", to: "file")
+            let wrong = try await run(["--prompt-cache", file], cached: false)
+            #expect(wrong.status == 73 || wrong.status == 74)
+            #expect(wrong.errors.contains("is a file, expected a directory") && wrong.text.isEmpty)
+        }
+
+        #if os(Linux)
+            /// A limit on the size of files ends a write in its middle, as a full disk does.
+            @Test func fullDiskIsAWarning() async throws {
+                let expected = try await run(["-q"], cached: false)
+                let limited = try await CommandProcess.shell(
+                    """
+                    ulimit -f 1; exec "$0" run -m "$1" 'Hello, who is there?' -n 12 -s 4 -q --prompt-cache "$2"
+                    """, [Fixture.gguf, directory.path + "/cache"])
+                #expect(limited.status == 0 && limited.output == expected.output)
+                #expect(
+                    limited.errors.contains("is not kept in") && limited.errors.contains("cannot be written"))
+                #expect(files.isEmpty)
+            }
+        #endif
+    }
+}
