@@ -167,8 +167,8 @@ struct KVHead {
     ///   - length: tokens of the sequence; positions lie below.
     ///   - kept: when reading, rows at this position or later are left out.
     mutating func code(_ state: inout KVStateCoder, length: Int, keeping kept: Int) throws(SwiftletError) {
-        try state.code(expecting: geometry.keyRowBytes, "the bytes of a key")
-        try state.code(expecting: geometry.valueRowBytes, "the bytes of a value")
+        try state.code(expecting: geometry.format.key.rawValue, "the format of keys")
+        try state.code(expecting: geometry.format.value.rawValue, "the format of values")
         var places = positions
         try state.code(&places, "rows", count: 0...length)
         if state.isReading {

@@ -112,6 +112,8 @@ package struct KVSlot {
     ///   - kept: when reading, rows at this position or later are left out.
     mutating func code(_ state: inout KVStateCoder, length: Int, keeping kept: Int) throws(SwiftletError) {
         try state.code(expecting: shape.kvHeadCount, "the number of KV heads")
+        try state.code(expecting: shape.keySize, "the size of a key")
+        try state.code(expecting: shape.valueSize, "the size of a value")
         for head in heads.indices { try heads[head].code(&state, length: length, keeping: kept) }
     }
 

@@ -46,6 +46,43 @@ extension CommandTests {
             #expect(try await run(["-q"]).errors.isEmpty)
         }
 
+        @Test("a kill at any instant leaves files that are whole, or none")
+        func killed() async throws {
+            let expected = try await run(["-q"], cached: false)
+            let arguments = [
+                "run", "-m", Fixture.gguf, "Hello, who is there?", "-n", "12", "-s", "4", "-q",
+                "--prompt-cache",
+                directory.path + "/cache",
+            ]
+            for attempt in 0..<12 {
+                let command = try CommandProcess(arguments)
+                // Once from the first byte on, then later and later.
+                while attempt == 0, command.process.isRunning, files.isEmpty {
+                    try await Task.sleep(for: .microseconds(200))
+                }
+                try await Task.sleep(for: .milliseconds(attempt * 6))
+                kill(command.process.processIdentifier, SIGKILL)
+                _ = try await command.wait()
+                for name in files where attempt % 4 == 3 && name.hasSuffix(".promptcache") {
+                    try FileManager.default.removeItem(atPath: directory.path + "/cache/" + name)
+                }
+            }
+            let run = try await run(["-q"])
+            #expect(run.output == expected.output && run.errors.isEmpty)
+        }
+
+        @Test("processes at the same time write the same")
+        func together() async throws {
+            let expected = try await run(["-q"], cached: false)
+            try await withThrowingTaskGroup(of: CommandRun.self) { group in
+                for _ in 0..<6 { group.addTask { try await run(["-q", "--prompt-cache-size", "60kB"]) } }
+                for try await run in group {
+                    #expect(run.output == expected.output && run.errors.isEmpty && run.status == 0)
+                }
+            }
+            #expect(files.count == 1)
+        }
+
         @Test func chatRestoresItsTurns() async throws {
             func chat() async throws -> CommandRun {
                 try await CommandRun(

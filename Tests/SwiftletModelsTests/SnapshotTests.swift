@@ -79,6 +79,25 @@ struct SnapshotTests {
         }
     }
 
+    @Test("every number format goes on as before", arguments: CacheFormatTests.formats)
+    func formats(format: String) throws {
+        let bench = try FormatBench()
+        for text in [format, "h2o+\(format)", "snapkv:window=4+slots+\(format)"] {
+            let budget: KVBudget? = text == format ? nil : .rows(12)
+            let (original, copy) = (try bench.sequence(text, budget), try bench.sequence(text, budget))
+            _ = try bench.bench.logits(FormatBench.prompt(70), original)
+            try restore(copy, try parts(original), length: 70)
+            let next = FormatBench.prompt(9, seed: 2)
+            #expect(try bench.bench.decodeEach(next, copy) == bench.bench.decodeEach(next, original))
+        }
+        let other = try bench.sequence(format == "bf16" ? "f16" : "bf16")
+        let original = try bench.sequence(format)
+        _ = try bench.bench.logits(FormatBench.prompt(5), original)
+        expectError(.malformed, "the format of", "expected") {
+            try restore(other, try parts(original), length: 5)
+        }
+    }
+
     @Test("a full cache is cut to any prefix", arguments: [1, 39, 63, 64, 65, 127, 128, 129])
     func prefix(count: Int) throws {
         let bench = try Bench("llama-gqa")

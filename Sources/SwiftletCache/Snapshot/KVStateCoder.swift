@@ -54,6 +54,13 @@ public struct KVStateCoder: ~Copyable {
         try code(&found, name, in: number...number)
     }
 
+    /// A name that has to be what the reader says.
+    public mutating func code(expecting text: String, _ name: String) throws(SwiftletError) {
+        var found = text
+        try code(&found, "bytes of \(name)", count: 0...256)
+        guard found == text else { throw damage("\(name) is '\(found)', expected '\(text)'") }
+    }
+
     // MARK: Lists
 
     /// Numbers of single precision, bit by bit, with a length within a range.
