@@ -130,6 +130,48 @@ package struct KVEvidenceRecord {
         return floats * MemoryLayout<Float>.stride + positions * MemoryLayout<Int32>.stride
     }
 
+    /// Bytes that a decode step goes through: what it adds to every row, not what waits for the end of a prompt.
+    package var bytesPerStep: Int {
+        let floats =
+            columnSums.reduce(0) { $0 + $1.count }
+            + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
+        return floats * MemoryLayout<Float>.stride
+    }
+
+    /// Stands in for queries that were never computed: every row gets about the attention that it would get if
+    /// queries looked at all rows alike, times a random number of an exponential distribution of mean 1, and the
+    /// newest queries are random.
+    ///
+    /// - Parameters:
+    ///   - positions: of the queries, which are also the rows.
+    ///   - normals: fills an array with normal random numbers.
+    package mutating func substitute(
+        positions: [Int32], normals: (inout [Float]) -> Void
+    ) {
+        let count = positions.count
+        var weights: [Float] {
+            var x = [Float](repeating: 0, count: 2 * count)
+            normals(&x)
+            return (0..<count).map { (x[2 * $0] * x[2 * $0] + x[2 * $0 + 1] * x[2 * $0 + 1]) / 2 }
+        }
+        for head in columnSums.indices {
+            var sums = weights
+            var expected: Float = 0  // Σ 1 / (rows that a query sees) over the queries that see the row
+            for row in sums.indices.reversed() {
+                expected += 1 / Float(row + 1)
+                sums[row] *= expected
+            }
+            columnSums[head] = sums
+        }
+        if needs.tail != nil { tailSums = weights }
+        var queries = [Float](
+            repeating: 0, count: min(count, needs.windowQueries) * shape.headCount * shape.keySize)
+        normals(&queries)
+        positions.suffix(needs.windowQueries).withUnsafeBufferPointer {
+            record(rotated: queries, positions: $0)
+        }
+    }
+
     /// Adds queries before rotation, `[tokens, heads, keySize]`.
     package mutating func record(unrotated queries: UnsafePointer<Float>, tokens: Int) {
         let skipped = min(max(needs.momentSkip - unrotatedCount, 0), tokens)

@@ -27,6 +27,24 @@ struct KVHead {
         (pages.count + copies.count) * geometry.pageBytes + positions.capacity * MemoryLayout<Int32>.stride
     }
 
+    /// What a query reads that sees the rows from a position on; `nil` is all.
+    func read(from first: Int32?) -> KVRead { read(rows: rowCount - (first.map(rowsBefore) ?? 0)) }
+
+    /// What a query reads that looks at so many rows.
+    func read(rows: Int) -> KVRead {
+        KVRead(rows: rows, bytes: rows * (geometry.keyRowBytes + geometry.valueRowBytes))
+    }
+
+    /// Rows before a position, which ascend: a binary search.
+    private func rowsBefore(_ position: Int32) -> Int {
+        var (low, high) = (0, rowCount)
+        while low < high {
+            let middle = (low + high) / 2
+            if positions[middle] < position { low = middle + 1 } else { high = middle }
+        }
+        return low
+    }
+
     /// Bytes of a page and the positions of its rows.
     var bytesPerPage: Int { geometry.pageBytes + KVPage.rowCapacity * MemoryLayout<Int32>.stride }
 

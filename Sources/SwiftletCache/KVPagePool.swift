@@ -26,6 +26,19 @@ public final class KVPagePool: Sendable {
     private struct Arena {
         let base: UInt
         let byteCount: Int
+
+        /// System pages that are in memory, or `nil` if the system does not say.
+        func residentPages(of size: Int) -> Int? {
+            #if canImport(Darwin)
+                var flags = [CChar](repeating: 0, count: (byteCount + size - 1) / size)
+            #else
+                var flags = [UInt8](repeating: 0, count: (byteCount + size - 1) / size)
+            #endif
+            guard mincore(UnsafeMutableRawPointer(bitPattern: base), byteCount, &flags) == 0 else {
+                return nil
+            }
+            return flags.reduce(0) { $0 + Int($1 & 1) }
+        }
     }
 
     private static let arenaBytes = 4 << 20
@@ -58,6 +71,18 @@ public final class KVPagePool: Sendable {
 
     /// The most bytes ever in use at once.
     public var peakBytes: Int { state.withLock { $0.peakBytes } }
+
+    /// Bytes of the pool that the system has in memory; `nil` if it does not say.
+    public var residentBytes: Int? {
+        state.withLock { state in
+            var pages = 0
+            for arena in state.arenas {
+                guard let resident = arena.residentPages(of: Int(Self.systemPage)) else { return nil }
+                pages += resident
+            }
+            return pages * Int(Self.systemPage)
+        }
+    }
 
     /// Takes a page of `byteCount` bytes, a multiple of 64; `nil` if the system has no memory left.
     func take(_ byteCount: Int) -> UnsafeMutableRawPointer? {

@@ -87,6 +87,7 @@ extension KVSequence {
         let query = KVRetrievalQuery(
             owner: layout.owners[layer], queries: queries.data, scale: scale, slots: slots, length: length)
         guard let choices = retrieval?.choices(for: query, compute: compute) else { return false }
+        noteRead(layer: layer, position: queries.positions[0], choices: choices)
         ChosenAttention(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
             choices: choices, compute: compute, workspace: workspace

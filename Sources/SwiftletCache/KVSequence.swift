@@ -15,6 +15,9 @@ public final class KVSequence {
     /// Tokens seen, which is the position of the next one. Dropped rows still count.
     public private(set) var length = 0
 
+    /// What attention of the last generated token read, by layer.
+    public internal(set) var reads: [KVRead]
+
     let kernels: Kernels
     var slots: [KVSlot?]  // nil for borrowers
     var records: [KVEvidenceRecord]
@@ -53,6 +56,7 @@ public final class KVSequence {
                 layout.ownsSlot(layer)
                     ? try KVSlot(shape, format: format, pool: pool, kernels: kernels) : nil)
         }
+        reads = layout.layers.map { _ in KVRead() }
         records = layout.layers.map { KVEvidenceRecord(KVEvidence(), shape: $0) }
         compressor =
             policy.evicts ? KVCompressor(policy, storingLayers: layout.storingLayers.count) : nil
@@ -69,6 +73,7 @@ public final class KVSequence {
         kernels = other.kernels
         slots = other.slots
         records = other.records
+        reads = other.reads
         compressor = other.compressor
         retrieval = other.retrieval
         needs = other.needs
@@ -181,6 +186,9 @@ public final class KVSequence {
             attendToChosen(queries, layer: layer, into: output, compute: compute, workspace: workspace)
         {
             return
+        }
+        if phase == .decode, let position = queries.positions.last {
+            noteRead(layer: layer, position: position)
         }
         let step = AttentionStep(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,

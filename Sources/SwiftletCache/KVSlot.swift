@@ -26,6 +26,12 @@ package struct KVSlot {
     /// Bytes of all pages and positions.
     package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
 
+    /// What a query reads that sees the rows from a position on; `nil` is all.
+    func read(from first: Int32?) -> KVRead { heads.reduce(KVRead()) { $0 + $1.read(from: first) } }
+
+    /// What a query reads that looks at so many rows of each KV head.
+    func read(rows: [Int]) -> KVRead { zip(heads, rows).reduce(KVRead()) { $0 + $1.0.read(rows: $1.1) } }
+
     /// Bytes of one page and its positions, for all KV heads together.
     var pageBytesOfAllHeads: Int { heads.reduce(0) { $0 + $1.bytesPerPage } }
 

@@ -37,6 +37,10 @@ public struct Benchmark: Sendable {
     /// A benchmark with llama-bench's settings.
     public init(test: BenchmarkTest) { self.test = test }
 
+    /// Rows at the end of a random fill that are real if a policy drops rows: their tokens go through the model, so
+    /// that the policy has queries to judge by.
+    static let randomFillTail = 128
+
     /// Runs the test.
     ///
     /// - Parameter progress: called with the tokens done so far, of all repetitions, and their total; answers
@@ -46,45 +50,42 @@ public struct Benchmark: Sendable {
     public func run(
         _ model: Model, progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> BenchmarkResult? {
-        try validate()
-        MemoryProbe.resetPeak()
-        var options = options
-        options.contextLength = test.depth + test.tokenCount
-        let session = try Session(model, options)
-        var cost = BenchmarkCost(model.network, options.cacheFormat)
-        try MemoryProbe.check(
-            need: Int(cost.cacheBytesPerToken * Double(test.depth + test.tokenCount)),
-            available: MemoryProbe.availableBytes,
-            purpose: "a cache of \(test.depth + test.tokenCount) tokens")
-        cost.add(test, batchSize: options.batchSize)
+        try Self.compare([self], model, progress: progress)?.first
+    }
 
-        var run = Repetition(session, test, batchSize: options.batchSize, seed: seed)
-        let warmUp = BenchmarkTest(
-            promptTokens: test.promptTokens, generatedTokens: min(test.generatedTokens, 1), depth: test.depth)
-        let total = test.depth + (warmsUp ? warmUp.tokenCount : 0) + repetitions * test.tokenCount
-        var before = 0
-        let step = { (done: Int) in progress(before + done, total) }
-        guard progress(0, total), try run.fill(test.depth, fill, progress: step) else { return nil }
-        before = test.depth
-        if warmsUp {
-            guard try run.time(warmUp, progress: step) != nil else { return nil }
-            before += warmUp.tokenCount
+    /// Runs benchmarks side by side: their repetitions take turns, so that what else the machine does meets all of
+    /// them alike. Every result but the first is compared with the first.
+    ///
+    /// - Parameters:
+    ///   - benchmarks: the same test with different caches; all are in memory at once.
+    ///   - progress: as in ``run(_:progress:)``.
+    /// - Returns: a result for each, or `nil` if `progress` ended it.
+    public static func compare(
+        _ benchmarks: [Benchmark], _ model: Model,
+        progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
+    ) throws(SwiftletError) -> [BenchmarkResult]? {
+        for benchmark in benchmarks { try benchmark.validate() }
+        MemoryProbe.resetPeak()
+        let runs = try benchmarks.map { benchmark throws(SwiftletError) in try BenchmarkRun(benchmark, model)
         }
-        var seconds: [Double] = []
-        var cacheBytes = 0
-        for _ in 0..<repetitions {
-            guard let time = try run.time(test, progress: step) else { return nil }
-            seconds.append(time)
-            cacheBytes = session.cacheBytes
-            before += test.tokenCount
+        let total = runs.reduce(0) { $0 + $1.work }
+        var done = 0
+        func step(_ count: Int) -> Bool {
+            done += count
+            return progress(done, total)
         }
-        return BenchmarkResult(
-            model: model.name, modelDescription: model.summary, weightBytes: model.weightBytes,
-            parameterCount: model.parameterCount, instructionSet: session.instructionSet,
-            threadCount: session.threadCount, batchSize: options.batchSize, cacheFormat: options.cacheFormat,
-            test: test, fill: fill, seconds: seconds, cacheBytes: cacheBytes,
-            peakResidentBytes: MemoryProbe.peakResidentBytes, bytesRead: cost.bytesRead,
-            operations: cost.operations, hasBlockWeights: model.mainFormat.blockElements > 1)
+        guard step(0) else { return nil }
+        for run in runs {
+            guard try run.prepare(step) else { return nil }
+        }
+        for repetition in 0..<(benchmarks.map(\.repetitions).max() ?? 0) {
+            for run in runs where repetition < run.benchmark.repetitions {
+                guard try run.repeatOnce(step) else { return nil }
+            }
+        }
+        var results: [BenchmarkResult] = []
+        for run in runs { results.append(run.result(comparedTo: results.first)) }
+        return results
     }
 
     /// Checks every range.
@@ -103,93 +104,6 @@ public struct Benchmark: Sendable {
         guard test.tokenCount > 0 else {
             throw SwiftletError(.invalidArgument, "there is nothing to measure; -p or -n must be above 0")
         }
-    }
-}
-
-/// The state of a benchmark between repetitions.
-private struct Repetition {
-    private let session: Session
-    private let batchSize: Int
-    private let depth: Int
-    private let seed: UInt64
-    private let prompt: [Int32]
-    private let generated: [Int32]
-    private var random: Xoshiro256
-
-    init(_ session: Session, _ test: BenchmarkTest, batchSize: Int, seed: UInt64) {
-        self.session = session
-        self.batchSize = batchSize
-        self.seed = seed
-        depth = test.depth
-        random = Xoshiro256(seed: seed)
-        prompt = Self.tokens(test.promptTokens, session, &random)
-        generated = Self.tokens(test.generatedTokens, session, &random)
-    }
-
-    private static func tokens(_ count: Int, _ session: Session, _ random: inout Xoshiro256) -> [Int32] {
-        let vocabulary = Int32(clamping: session.model.configuration.vocabularySize)
-        return (0..<count).map { _ in Int32.random(in: 0..<vocabulary, using: &random) }
-    }
-
-    /// Brings `depth` rows into the empty cache.
-    mutating func fill(
-        _ depth: Int, _ fill: Benchmark.Fill, progress: (Int) -> Bool
-    ) throws(SwiftletError) -> Bool {
-        switch fill {
-        case .random:
-            return try session.sequence.appendRandomRows(depth, seed: seed, progress: progress)
-        case .prefill:
-            let tokens = Self.tokens(depth, session, &random)
-            return try session.runner.prefill(
-                tokens, session.sequence, chunk: batchSize, phase: .prefill, wanted: .none,
-                progress: progress) == depth
-        }
-    }
-
-    /// Takes back what was done after `depth` rows, then runs a test; `nil` if `progress` ended it.
-    func time(_ test: BenchmarkTest, progress: (Int) -> Bool) throws(SwiftletError) -> Double? {
-        let sequence = session.sequence
-        try sequence.truncate(to: depth)
-        let clock = ContinuousClock()
-        let start = clock.now
-        let tokens = Array(prompt.prefix(test.promptTokens))
-        let done = try session.runner.prefill(
-            tokens, sequence, chunk: batchSize, phase: .prefill, wanted: .last, progress: progress)
-        guard done == tokens.count else { return nil }
-        for (index, token) in generated.prefix(test.generatedTokens).enumerated() {
-            try session.runner.decode([(sequence, token)]) { _, _ in }
-            guard progress(test.promptTokens + index + 1) else { return nil }
-        }
-        return (clock.now - start).seconds
-    }
-}
-
-extension KVSequence {
-    /// Adds `count` tokens whose keys and values are nearly normal random numbers, the same for one seed.
-    fileprivate func appendRandomRows(
-        _ count: Int, seed: UInt64, progress: (Int) -> Bool
-    ) throws(SwiftletError) -> Bool {
-        let step = 64
-        var streams = layout.layers.indices.map { RandomWeights(seed: seed, stream: UInt64($0)) }
-        var done = 0
-        while done < count {
-            let size = min(step, count - done)
-            let positions = (0..<size).map { Int32(length + $0) }
-            for layer in layout.layers.indices where layout.ownsSlot(layer) {
-                let shape = layout.layers[layer]
-                var keys = [Float](repeating: 0, count: size * shape.kvHeadCount * shape.keySize)
-                var values = [Float](repeating: 0, count: size * shape.kvHeadCount * shape.valueSize)
-                keys.withUnsafeMutableBufferPointer { streams[layer].fill($0, deviation: 1) }
-                values.withUnsafeMutableBufferPointer { streams[layer].fill($0, deviation: 1) }
-                try positions.withUnsafeBufferPointer { positions throws(SwiftletError) in
-                    try append(layer: layer, keys: keys, values: values, positions: positions)
-                }
-            }
-            advance(by: size)
-            done += size
-            guard progress(done) else { return false }
-        }
-        return true
     }
 }
 

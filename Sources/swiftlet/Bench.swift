@@ -15,10 +15,15 @@ struct Bench: ParsableCommand {
               swiftlet bench
               swiftlet bench -m a.gguf -m b.gguf -p 512 -n 128 -r 5 -t 1,2
               swiftlet bench -m model.gguf -p 0 -n 32 -d 0,8192 --fill random -o json
+              swiftlet bench --kv-policy snapkv,h2o --kv-budget 20% -p 0 -n 64 -d 32768 --fill random
               swiftlet bench --ceiling -p 0 -n 0
 
             --ceiling first measures what the machine can do with the same kernels and threads: memory read \
             bandwidth, and products with f32 and q8_0 weights. Tests then show which share of it they achieve.
+
+            --kv-policy measures every test with the full cache and with each policy and budget, in turns, and \
+            shows how many times faster the policy is and how many times faster it could be by the bytes that it \
+            has to read.
             """)
 
     @Option(
@@ -91,6 +96,17 @@ struct Bench: ParsableCommand {
     var valueFormats: [String] = []
 
     @Option(
+        name: .customLong("kv-policy"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp(
+            "Cache policies to compare with the full cache, as for run; default: none.", valueName: "policy"))
+    var policies: [String] = []
+
+    @Option(
+        name: .customLong("kv-budget"), parsing: .unconditionalSingleValue,
+        help: ArgumentHelp("Their budgets: 20%, 512 or 64MiB; default: 20%.", valueName: "budget"))
+    var budgets: [String] = []
+
+    @Option(
         name: [.customShort("r"), .customLong("repetitions")], parsing: .unconditional,
         help: ArgumentHelp("Repetitions of every test.", valueName: "count"), transform: FlagValues.integer)
     var repetitions = 5
@@ -116,6 +132,12 @@ struct Bench: ParsableCommand {
         try SwiftletError.asUsageError { () throws(SwiftletError) in
             _ = try settings()
             for benchmark in try benchmarks() { try benchmark.validate() }
+            for budget in budgetNames { _ = try KVBudget(parsing: budget) }
+            guard budgets.isEmpty || !policies.isEmpty else {
+                throw SwiftletError(
+                    .invalidArgument,
+                    "--kv-budget needs policies that keep to it; add --kv-policy, such as --kv-policy snapkv")
+            }
             guard !tests().isEmpty || ceiling else {
                 throw SwiftletError(
                     .invalidArgument, "there is nothing to measure; -p or -n must be above 0")
@@ -125,7 +147,7 @@ struct Bench: ParsableCommand {
 
     func run() throws {
         Interrupt.listen()
-        var table = BenchTable(isJSON ? .json : output)
+        var table = BenchTable(isJSON ? .json : output, comparesPolicies: !policies.isEmpty)
         let isComplete = try measure(into: &table)
         try Console.write(table.end())
         guard isComplete else {
@@ -146,22 +168,46 @@ struct Bench: ParsableCommand {
         let names = models.flatMap(BenchValues.models)
         for name in names.isEmpty ? [nil] : names.map(Optional.some) {
             let model = try Model.load(name, needsTokenizer: false)
+            let policies = try policies(for: model)
             for benchmark in benchmarks {
-                guard let result = try measure(benchmark, model) else { return false }
-                try Console.write(table.row(result))
+                guard let results = try measure(benchmark, policies, model) else { return false }
+                for result in results { try Console.write(table.row(result)) }
             }
         }
         return true
     }
 
-    private func measure(_ benchmark: Benchmark, _ model: Model) throws -> BenchmarkResult? {
+    /// Runs a test with the full cache and with every policy.
+    private func measure(
+        _ benchmark: Benchmark, _ policies: [KVPolicy], _ model: Model
+    ) throws -> [BenchmarkResult]? {
         var bar = ProgressBar("\(model.name) \(benchmark.test.name)", total: 100)
         defer { bar.finish() }
-        return try benchmark.run(model) { done, total in
+        let group = ([.full] + policies).map { policy in
+            var benchmark = benchmark
+            benchmark.options.policy = policy
+            return benchmark
+        }
+        return try Benchmark.compare(group, model) { done, total in
             bar.update(Int(100 * Double(done) / Double(max(total, 1))))
             return !Interrupt.isRequested
         }
     }
+
+    /// Every policy with every budget; one that drops nothing has no budget.
+    private func policies(for model: Model) throws(SwiftletError) -> [KVPolicy] {
+        var all: [KVPolicy] = []
+        for name in policies.flatMap(BenchValues.policies) {
+            for budget in budgetNames.isEmpty ? [nil] : budgetNames.map(Optional.some) {
+                let policy = try model.policy(name, budget: budget)
+                all.append(policy)
+                if !policy.evicts { break }
+            }
+        }
+        return all
+    }
+
+    private var budgetNames: [String] { budgets.flatMap(BenchValues.names) }
 
     private func measureCeiling() throws -> Ceiling? {
         var bar = ProgressBar("Measuring the machine", total: 4)

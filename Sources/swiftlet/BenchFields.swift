@@ -50,7 +50,7 @@ struct BenchField {
 extension BenchField {
     /// The fields of a test, or of the ceiling alone; always the same names in the same order.
     static func fields(_ result: BenchmarkResult?, _ ceiling: Ceiling?) -> [BenchField] {
-        model(result, ceiling) + test(result) + cost(result, ceiling) + limits(ceiling)
+        model(result, ceiling) + test(result) + cost(result, ceiling) + policy(result) + limits(ceiling)
     }
 
     private static func model(_ result: BenchmarkResult?, _ ceiling: Ceiling?) -> [BenchField] {
@@ -88,13 +88,29 @@ extension BenchField {
     private static func cost(_ result: BenchmarkResult?, _ ceiling: Ceiling?) -> [BenchField] {
         let (result, shares) = (result, result.flatMap { result in ceiling.map { (result, $0) } })
         return [
-            .init("cache_bytes", integer(result?.cacheBytes)),
+            .init("cache_bytes", integer(result?.cache.bytes)),
             .init("peak_resident_bytes", integer(result?.peakResidentBytes)),
             .init("bytes_per_token", number(result?.bytesReadPerToken)),
             .init("bytes_per_second", number(result?.bandwidth)),
             .init("operations_per_second", number(result?.operationRate)),
             .init("bandwidth_share", number(shares.map { $0.bandwidthShare(of: $1) })),
             .init("arithmetic_share", number(shares.map { $0.operationShare(of: $1) })),
+        ]
+    }
+
+    private static func policy(_ result: BenchmarkResult?) -> [BenchField] {
+        let policy = result?.policy
+        return [
+            .init("kv_policy", text(policy?.specification)),
+            .init("kv_budget", text(policy.flatMap { $0.evicts ? "\($0.effectiveBudget)" : nil })),
+            .init("mean_rows", number(result?.cache.meanRows)),
+            .init("peak_cache_bytes", integer(result?.cache.peakBytes)),
+            .init("resident_cache_bytes", integer(result?.cache.residentBytes)),
+            .init("cache_bytes_per_token", number(result?.cacheBytesReadPerToken)),
+            .init("cache_share", number(result?.comparison?.heldShare)),
+            .init("speedup", number(result?.comparison?.speedup)),
+            .init("bound", number(result?.comparison?.bound)),
+            .init("bound_share", number(result?.comparison?.boundShare)),
         ]
     }
 

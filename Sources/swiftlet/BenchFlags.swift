@@ -70,6 +70,21 @@ enum BenchValues {
         text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
     }
 
+    /// Policies separated by commas. Settings are separated by commas, too: what has a `=` before any `:` or `+`
+    /// is one of those.
+    static func policies(_ text: String) -> [String] {
+        var all: [String] = []
+        for part in names(text) {
+            let isSetting = part.first { "=:+".contains($0) } == "="
+            if let last = all.last, isSetting || last.hasSuffix("\\") {
+                all[all.count - 1] = last + "," + part
+            } else {
+                all.append(part)
+            }
+        }
+        return all
+    }
+
     /// Model names separated by commas; a name that is a file as it stands is one name.
     static func models(_ text: String) -> [String] {
         FileManager.default.fileExists(atPath: text) ? [text] : names(text)

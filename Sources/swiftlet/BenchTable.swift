@@ -7,10 +7,14 @@ struct BenchTable {
     /// What the machine can do, if it was measured; set before the first row.
     var ceiling: Ceiling?
     private let output: BenchOutput
+    private let comparesPolicies: Bool
     private var hasBegun = false
     private var isFirst = true
 
-    init(_ output: BenchOutput) { self.output = output }
+    init(_ output: BenchOutput, comparesPolicies: Bool = false) {
+        self.output = output
+        self.comparesPolicies = comparesPolicies
+    }
 
     private static let columns = [
         ("model", 18), ("size", 10), ("params", 8), ("threads", 7), ("batch", 5), ("cache", 9), ("test", 16),
@@ -18,7 +22,15 @@ struct BenchTable {
     ]
     private static let shareColumns = [("of bandwidth", 12), ("of arithmetic", 13)]
 
-    private var columns: [(String, Int)] { Self.columns + (ceiling == nil ? [] : Self.shareColumns) }
+    private static let policyColumns = [
+        ("policy", 18), ("rows", 8), ("of full", 7), ("peak cache", 10), ("resident", 10), ("MB/token", 8),
+        ("speedup", 7), ("bound", 6), ("of bound", 8),
+    ]
+
+    private var columns: [(String, Int)] {
+        Self.columns + (ceiling == nil ? [] : Self.shareColumns)
+            + (comparesPolicies ? Self.policyColumns : [])
+    }
 
     /// What comes before the rows; nothing after the first time.
     mutating func begin() -> String {
@@ -77,12 +89,27 @@ struct BenchTable {
             result.test.name + (result.test.depth > 0 && result.fill == .random ? " random" : ""),
             "\(formatNumber(result.meanRate, 2)) ± \(formatNumber(result.rateDeviation, 2))",
             formatNumber(result.medianRate, 2), formatNumber(result.bandwidth / 1e9, 2),
-            formatNumber(result.operationRate / 1e9, 1), formatBytes(result.cacheBytes),
+            formatNumber(result.operationRate / 1e9, 1), formatBytes(result.cache.bytes),
             formatBytes(result.peakResidentBytes),
         ]
-        guard let ceiling else { return cells }
-        return cells + [
-            percent(result.bandwidthShare(of: ceiling)), percent(result.operationShare(of: ceiling)),
+        return cells + shares(result) + (comparesPolicies ? policy(result) : [])
+    }
+
+    private func shares(_ result: BenchmarkResult) -> [String] {
+        guard let ceiling else { return [] }
+        return [percent(result.bandwidthShare(of: ceiling)), percent(result.operationShare(of: ceiling))]
+    }
+
+    private func policy(_ result: BenchmarkResult) -> [String] {
+        let (policy, cache, comparison) = (result.policy, result.cache, result.comparison)
+        return [
+            policy.specification + (policy.evicts ? " \(policy.effectiveBudget)" : ""),
+            formatNumber(cache.meanRows, 1), comparison.map { percent($0.heldShare) } ?? "",
+            formatBytes(cache.peakBytes), cache.residentBytes.map(formatBytes) ?? "",
+            formatNumber(result.bytesReadPerToken / 1e6, 1),
+            comparison.map { formatNumber($0.speedup, 2) } ?? "",
+            comparison?.bound.map { formatNumber($0, 2) } ?? "",
+            comparison?.boundShare.map(percent) ?? "",
         ]
     }
 

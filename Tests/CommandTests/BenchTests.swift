@@ -43,6 +43,35 @@ extension CommandTests {
             #expect((rows.last?["arithmetic_share"]?.double ?? 0) > 0)
         }
 
+        @Test("policies are measured beside the full cache, each with each budget")
+        func policies() async throws {
+            let arguments =
+                Self.quick + [
+                    "-m", Fixture.gguf, "-p", "20", "-n", "0", "--kv-policy", "streaming:sinks=1,f32",
+                    "--kv-policy", "h2o:sinks=1,recent=0.25", "--kv-budget", "50%,8",
+                ]
+            let rows = try await CommandRun(arguments + ["-o", "json"]).json().list
+            #expect(
+                rows.map { [$0["kv_policy"]?.string, $0["kv_budget"]?.string] } == [
+                    ["full", nil], ["streaming:sinks=1", "50%"], ["streaming:sinks=1", "8"], ["f32", nil],
+                    ["h2o:sinks=1,recent=0.25", "50%"], ["h2o:sinks=1,recent=0.25", "8"],
+                ])
+            #expect(rows.compactMap { $0["mean_rows"]?.double } == [20, 10, 8, 20, 10, 8])
+            for row in rows.dropFirst() { #expect((row["speedup"]?.double ?? 0) > 0) }
+            let table = try await CommandRun(arguments).text
+            #expect(table.contains("| streaming:sinks=1 50% |") && table.contains("of bound"))
+        }
+
+        @Test(arguments: [
+            ("h2o", ["h2o"]), ("h2o,snapkv", ["h2o", "snapkv"]),
+            ("snapkv:window=32,kernel=5,h2o+q8_0", ["snapkv:window=32,kernel=5", "h2o+q8_0"]),
+            ("zigzag+h2o:sinks=1,f16", ["zigzag+h2o:sinks=1", "f16"]),
+            ("kvsharer:a\\,b.json,h2o:sinks=1", ["kvsharer:a\\,b.json", "h2o:sinks=1"]),
+        ])
+        func policyNames(text: String, names: [String]) {
+            #expect(BenchValues.policies(text) == names)
+        }
+
         @Test(arguments: [
             ("512", [512]), ("1,2,8", [1, 2, 8]), ("1-4", [1, 2, 3, 4]), ("4-4", [4]),
             ("512-2048+512", [512, 1_024, 1_536, 2_048]), ("512-5000*2", [512, 1_024, 2_048, 4_096]),
@@ -62,13 +91,21 @@ extension CommandTests {
             arguments: [
                 ("-p", "x"), ("-r", "0"), ("-t", "0"), ("-b", "0"), ("-ctk", "q9"), ("--fill", "x"),
                 ("-o", "x"),
-                ("-pg", "1"), ("-d", "-1"),
+                ("-pg", "1"), ("-d", "-1"), ("--kv-budget", "x"),
             ])
         func refusals(flag: String, value: String) async throws {
             let run = try await CommandRun(["bench", flag, value])
             #expect(run.status == 64 && run.output.isEmpty)
             #expect(run.errors.contains(flag) && run.errors.contains("expected"), "\(run.errors)")
             #expect(run.errors.split(separator: "\n").count == 1)
+        }
+
+        @Test("unknown policies are refused with the nearest name")
+        func unknownPolicy() async throws {
+            let run = try await CommandRun(["bench", "-m", Fixture.gguf, "--kv-policy", "snapkw"])
+            #expect(run.status != 0 && run.errors.contains("snapkv"), "\(run.errors)")
+            let alone = try await CommandRun(["bench", "--kv-budget", "20%"])
+            #expect(alone.status == 64 && alone.errors.contains("--kv-policy"))
         }
 
         @Test func nothingToMeasure() async throws {

@@ -50,11 +50,67 @@ struct BenchmarkTests {
             #expect(result.seconds.count == 2 && result.medianRate > 0 && result.meanRate > 0)
             let rows = depth + test.tokenCount
             let cost = BenchmarkCost(model.network, .f32)
-            #expect(result.cacheBytes >= Int(cost.cacheBytesPerToken) * rows)
+            #expect(result.cache.bytes >= Int(cost.cacheBytesPerToken) * rows)
             #expect(result.weightBytes == model.weightBytes)
             #expect(result.operations > 2 * Double(test.tokenCount))
             #expect(result.modelDescription.hasPrefix("llama 3.6M f16"))
         }
+    }
+
+    @Test(
+        "compares policies with the full cache",
+        arguments: [
+            ("snapkv:window=8", Benchmark.Fill.random), ("h2o", .random), ("expected", .prefill),
+            ("pyramidinfer:min=2,sinks=1", .random), ("f32", .random),
+        ])
+    func compares(specification: String, fill: Benchmark.Fill) throws {
+        let model = try model()
+        let policy = try model.policy(specification, budget: "75%")
+        let tests = [BenchmarkTest(promptTokens: 30), BenchmarkTest(generatedTokens: 2, depth: 150)]
+        for test in tests {
+            var full = Benchmark(test: test)
+            (full.fill, full.repetitions, full.warmsUp) = (fill, 2, false)
+            var compressed = full
+            compressed.options.policy = policy
+            var last = (done: 0, total: 1)
+            let results = try #require(
+                try Benchmark.compare([full, compressed], model) { done, total in
+                    last = (done, total)
+                    return true
+                })
+            #expect(last.done == last.total && results.count == 2 && results[0].comparison == nil)
+            let rows = test.promptTokens + test.depth
+            let comparison = try #require(results[1].comparison)
+            #expect(comparison.speedup > 0)
+            #expect(results[0].cache.meanRows == Double(rows + test.generatedTokens))
+            guard policy.evicts else {
+                #expect(results[1].cacheBytesRead == 2 * results[0].cacheBytesRead)
+                continue
+            }
+            #expect(results[1].cache.meanRows <= 0.75 * Double(rows) + 4)
+            let share = results[1].cacheBytesRead / results[0].cacheBytesRead
+            if test.depth > 0 { #expect(share > 0.5 && share < 0.85, "\(share)") }
+            let bound = try #require(comparison.bound)
+            let drops = test.depth > 0 || policy.hiddenRows != nil
+            #expect(drops ? bound > 1 : bound == 1)
+        }
+    }
+
+    @Test("fills again where a prompt drops what was cached", arguments: [false, true])
+    func refills(warmsUp: Bool) throws {
+        let model = try model()
+        var benchmark = Benchmark(test: BenchmarkTest(promptTokens: 10, generatedTokens: 1, depth: 150))
+        (benchmark.fill, benchmark.repetitions, benchmark.warmsUp) = (.random, 2, warmsUp)
+        benchmark.options.policy = try model.policy("h2o", budget: "40")
+        var last = (done: 0, total: 1)
+        let results = try #require(
+            try Benchmark.compare([benchmark, benchmark], model) { done, total in
+                last = (done, total)
+                return true
+            })
+        #expect(last.done == last.total)
+        #expect(results[1].cache.meanRows == 40 && results[0].bytesRead == results[1].bytesRead)
+        #expect(results[1].comparison?.bound == nil)
     }
 
     @Test("counts what one token reads and computes")
@@ -62,7 +118,8 @@ struct BenchmarkTests {
         let model = try model()
         let c = model.configuration
         var cost = BenchmarkCost(model.network, .f16)
-        cost.add(BenchmarkTest(generatedTokens: 1, depth: 99), batchSize: 512)
+        let row = KVRead(rows: 100 * c.kvHeadCount, bytes: 100 * c.kvHeadCount * c.headSize * 2 * 2)
+        cost.addGenerated(reads: Array(repeating: row, count: c.layerCount))
         let embedding = c.vocabularySize * c.hiddenSize
         let cached = c.layerCount * c.kvHeadCount * c.headSize * 2 * 2
         #expect(cost.cacheBytesPerToken == Double(cached))

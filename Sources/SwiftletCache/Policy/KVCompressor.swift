@@ -25,7 +25,7 @@ struct KVCompressor {
 
     init(_ policy: KVPolicy, storingLayers: Int) {
         self.policy = policy
-        budget = policy.budget ?? KVPolicy.defaultBudget
+        budget = policy.effectiveBudget
         hiddenRows = policy.hiddenRows
         layers =
             policy.selector.map {

@@ -46,6 +46,9 @@ public struct KVPolicy: Sendable {
     /// The budget of policies that name none.
     public static let defaultBudget = KVBudget.share(0.2)
 
+    /// The bound, or the default where none is set.
+    public var effectiveBudget: KVBudget { budget ?? Self.defaultBudget }
+
     /// Whether rows or hidden rows may be dropped.
     public var evicts: Bool { (selector != nil || hiddenRows != nil) && budget != .share(1) }
 
@@ -60,7 +63,7 @@ public struct KVPolicy: Sendable {
     var effectiveDecodeRule: KVDecodeRule {
         if let decodeRule { return decodeRule }
         switch selector?.decodeRule ?? .append {
-        case .append where selector != nil && !(budget ?? Self.defaultBudget).isShare:
+        case .append where selector != nil && !effectiveBudget.isShare:
             return .periodic(interval: 512)
         case .everyStep where positions == .slot: return .periodic(interval: 64)
         case let rule: return rule
