@@ -91,7 +91,7 @@ SL_INLINE void matmul_q8_of(const sl_format f, const uint8_t *w, size_t rows, si
     uint8_t *spare = scratch + SL_Q_ROWS / LANES * groups * group_bytes(f);
     for (size_t first = 0; first < rows; first += tile) {
         const size_t count = rows - first < tile ? rows - first : tile;
-        sink s = {scratch, x, v_set(0)};
+        sink s = {scratch, x, v_set(0), w, 0};
         if (tokens == 1) {
             walk(f, false, whole_rows(w + first * stride, count, stride, spare), stride, &s);
             store_rows(y + first, s.acc, count);

@@ -33,6 +33,7 @@ SL_INLINE int zero_bit(const sl_format f) {
     }
 }
 
+SL_INLINE bool is_superblock(const sl_format f) { return f >= SL_Q2_K && f <= SL_Q6_K; }
 SL_INLINE bool has_halves(const sl_format f) { return f == SL_Q2_K || f == SL_Q3_K || f == SL_Q6_K; }
 
 SL_INLINE bool has_minimum(const sl_format f) {
@@ -197,7 +198,15 @@ typedef struct {
     uint8_t *packed;
     const sl_q8_block *x;
     V acc;
+    const uint8_t *ahead;           // what to ask for next, of the rows that follow
+    size_t bytes_ahead;             // as much per group as a group takes
 } sink;
+
+// Asks for as many bytes as a group takes: evenly, because a processor drops or delays what comes in bursts.
+SL_INLINE void ask_ahead(sink *s) {
+    for (size_t at = 0; at < s->bytes_ahead; at += 64) prefetch(s->ahead + at);
+    s->ahead += s->bytes_ahead;
+}
 
 SL_INLINE void pack(const sl_format f, const row_group *g, sink *s) {
     const int halves = has_halves(f) ? 2 : 1;
@@ -211,6 +220,7 @@ SL_INLINE void pack(const sl_format f, const row_group *g, sink *s) {
 }
 
 SL_INLINE void take(const sl_format f, const bool packs, const row_group *g, sink *s) {
+    if (is_superblock(f)) ask_ahead(s);
     if (packs) {
         pack(f, g, s);
     } else {

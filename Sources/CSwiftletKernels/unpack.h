@@ -183,9 +183,9 @@ SL_INLINE void groups_q3_K(const bool packs, const uint8_t *w, size_t stride, si
 // All groups of LANES rows, `stride` bytes apart; meanwhile the next rows are asked for.
 SL_INLINE void walk(const sl_format f, const bool packs, const uint8_t *w, size_t stride, sink *s) {
     const size_t bytes = sl_block_bytes(f);
-    const uint8_t *next = w + LANES * stride;
-    for (size_t i = 0; i < stride; i += bytes, w += bytes, next += LANES * bytes) {
-        for (size_t ahead = 0; ahead < LANES * bytes; ahead += 64) prefetch(next + ahead);
+    s->ahead = w + LANES * stride;
+    s->bytes_ahead = LANES * bytes / (is_superblock(f) ? SL_SUPER_BLOCK / SL_SMALL_BLOCK : 1);
+    for (size_t i = 0; i < stride; i += bytes, w += bytes) {
         row_group g;
         switch (f) {
             case SL_Q2_K: groups_q2_K(packs, w, stride, s); break;
@@ -194,6 +194,7 @@ SL_INLINE void walk(const sl_format f, const bool packs, const uint8_t *w, size_
             case SL_Q5_K: groups_q45_K(f, packs, w, stride, s); break;
             case SL_Q6_K: groups_q6_K(packs, w, stride, s); break;
             default:
+                ask_ahead(s);
                 small_group(f, packs, w, stride, &g);
                 take(f, packs, &g, s);
                 break;
