@@ -91,6 +91,8 @@ typedef struct {
     float *out;                                 // [query rows, value_size] of one block, not normalised
     float *sums;                                // [query rows, LANES]
     float *most, *total_most, *total;           // [query rows]
+    float *left;                                // where the caller wants scores, [query rows, left_stride]
+    size_t left_stride;
 } workspace;
 
 SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
@@ -104,7 +106,21 @@ SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
     w.most = w.sums + SL_QUERY_TILE * SL_LANES_MOST;
     w.total_most = w.most + SL_QUERY_TILE;
     w.total = w.total_most + SL_QUERY_TILE;
+    w.left = NULL;
+    w.left_stride = 0;
     return w;
+}
+
+// Leaves one page's scores of query row i to the caller; NULL: nobody sees the page.
+SL_INLINE void leave(const workspace *w, const sl_kv_rows *kv, const query_tile *t, const row_tile *r, size_t i,
+                     const float *s) {
+    if (!w->left) return;
+    float *target = w->left + (t->first + i) * w->left_stride + (size_t)(r->positions - kv->positions);
+    if (s) {
+        memcpy(target, s, r->count * sizeof(float));
+    } else {
+        for (size_t j = 0; j < r->count; j++) target[j] = -INFINITY;
+    }
 }
 
 // Scores of rows that are not kept become −inf.
@@ -170,8 +186,9 @@ SL_FN void add_seen(sl_format format, const value_page *v, const float *p, const
 }
 
 // Adds one page to the sums of a tile in which some query rows do not see all rows.
-SL_FN void attend_partly(const row_tile *r, const query_tile *t, size_t value_size, sl_format format,
+SL_FN void attend_partly(const sl_kv_rows *kv, const row_tile *r, const query_tile *t, sl_format format,
                          const value_page *v, workspace *w) {
+    const size_t value_size = kv->value_size;
     visibility seen;
     size_t token = SIZE_MAX;
     for (size_t i = 0; i < t->count; i++) {
@@ -181,16 +198,19 @@ SL_FN void attend_partly(const row_tile *r, const query_tile *t, size_t value_si
         }
         float *s = w->scores + i * SL_PAGE_ROWS;
         hide(s, seen.keep);
+        leave(w, kv, t, r, i, s);
         if (fold(s, value_size, w->most + i, w->sums + i * LANES, w->out + i * value_size)) {
             add_seen(format, v, s, &seen, i);
         }
     }
 }
 
-SL_FN void attend_wholly(const query_tile *t, size_t value_size, sl_format format, const value_page *v,
-                         workspace *w) {
+SL_FN void attend_wholly(const sl_kv_rows *kv, const row_tile *r, const query_tile *t, sl_format format,
+                         const value_page *v, workspace *w) {
+    const size_t value_size = kv->value_size;
     bool weighed[SL_QUERY_TILE];
     for (size_t i = 0; i < t->count; i++) {
+        leave(w, kv, t, r, i, w->scores + i * SL_PAGE_ROWS);
         weighed[i] = fold(w->scores + i * SL_PAGE_ROWS, value_size, w->most + i, w->sums + i * LANES,
                           w->out + i * value_size);
     }
@@ -223,9 +243,9 @@ SL_FN void attend_page(const sl_kv_rows *kv, const query_tile *t, const row_tile
         format = SL_F32;
     }
     if (r->all_visible) {
-        attend_wholly(t, n, format, &v, w);
+        attend_wholly(kv, r, t, format, &v, w);
     } else {
-        attend_partly(r, t, n, format, &v, w);
+        attend_partly(kv, r, t, format, &v, w);
     }
 }
 
@@ -236,7 +256,10 @@ SL_FN bool attend_block(const sl_kv_rows *kv, const query_tile *t, size_t block,
     const size_t first = block * (SL_BLOCK_ROWS / SL_PAGE_ROWS);
     for (size_t page = first; page < first + SL_BLOCK_ROWS / SL_PAGE_ROWS && page < pages; page++) {
         const row_tile r = row_tile_at(kv, t, page);
-        if (r.hidden) continue;
+        if (r.hidden) {
+            for (size_t i = 0; i < t->count; i++) leave(w, kv, t, &r, i, NULL);
+            continue;
+        }
         if (!seen) {
             for (size_t i = 0; i < t->count; i++) w->most[i] = -INFINITY;
             memset(w->sums, 0, t->count * LANES * sizeof(float));
@@ -277,10 +300,12 @@ SL_INLINE void finish(float most, float sum, size_t n, float *out, float *lse) {
 }
 
 SL_FN void k_attend(const sl_kv_rows *kv, const sl_queries *q, float *out, size_t out_stride, float *lse,
-                    size_t lse_stride, float *scratch) {
+                    size_t lse_stride, float *scores, size_t scores_stride, float *scratch) {
     const size_t total = q->token_count * q->group, n = kv->value_size;
     const size_t blocks = (kv->row_count + SL_BLOCK_ROWS - 1) / SL_BLOCK_ROWS;
     workspace w = workspace_at(scratch, kv);
+    w.left = scores;
+    w.left_stride = scores_stride;
     query_tile t;
     for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
         query_tile_at(&t, q, kv->key_size, first);
@@ -304,9 +329,11 @@ SL_FN void k_attend(const sl_kv_rows *kv, const sl_queries *q, float *out, size_
 }
 
 SL_FN void k_attend_blocks(const sl_kv_rows *kv, const sl_queries *q, size_t first_block, size_t count,
-                           float *partials, float *scratch) {
+                           float *partials, float *scores, size_t scores_stride, float *scratch) {
     const size_t total = q->token_count * q->group, n = kv->value_size;
     workspace w = workspace_at(scratch, kv);
+    w.left = scores;
+    w.left_stride = scores_stride;
     query_tile t;
     for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
         query_tile_at(&t, q, kv->key_size, first);
@@ -337,6 +364,18 @@ SL_FN void k_attend_merge(const float *partials, size_t count, const sl_queries 
     }
 }
 
+// Scores become weights, e^(score − lse), in place; a query that sees nothing has scores and lse of −inf.
+SL_FN void k_weigh(float *s, float lse, size_t n) {
+    const V shift = v_set(lse == -INFINITY ? 0 : lse);
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) v_store(s + j, v_exp(v_sub(v_load(s + j), shift)));
+    if (j == n) return;
+    float last[LANES] = {0};
+    memcpy(last, s + j, (n - j) * sizeof(float));
+    v_store(last, v_exp(v_sub(v_load(last), shift)));
+    memcpy(s + j, last, (n - j) * sizeof(float));
+}
+
 // The weights of a tile of queries over a page whose keys are loaded: scores become e^(score − lse).
 SL_FN void weigh_page(const sl_kv_rows *kv, const query_tile *t, const row_tile *r, const float *lse,
                       size_t lse_stride, workspace *w) {
@@ -345,7 +384,6 @@ SL_FN void weigh_page(const sl_kv_rows *kv, const query_tile *t, const row_tile 
     score_page(w->keys, t->rows, t->count, kv->key_size, t->q->scale, w->scores);
     for (size_t i = 0; i < t->count; i++) {
         float *s = w->scores + i * SL_PAGE_ROWS;
-        const float shift = lse[strided_row(t, i, lse_stride, 1)];
         if (!r->all_visible) {
             if ((t->first + i) / t->q->group != token) {
                 token = (t->first + i) / t->q->group;
@@ -353,8 +391,7 @@ SL_FN void weigh_page(const sl_kv_rows *kv, const query_tile *t, const row_tile 
             }
             hide(s, seen.keep);
         }
-        const V v = v_set(shift == -INFINITY ? 0 : shift);      // nothing seen: all scores are −inf
-        for (size_t j = 0; j < SL_PAGE_ROWS; j += LANES) v_store(s + j, v_exp(v_sub(v_load(s + j), v)));
+        k_weigh(s, lse[strided_row(t, i, lse_stride, 1)], SL_PAGE_ROWS);
     }
 }
 

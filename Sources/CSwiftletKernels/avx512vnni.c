@@ -15,6 +15,7 @@
 #include "attention_tiles.h"
 #include "attention.h"
 #include "integer.h"
+#include "evidence.h"
 #include "pq.h"
 #include "quantize_q8.h"
 #include "superblocks.h"

@@ -83,4 +83,6 @@ size_t sl_attend_scratch(size_t key_size, size_t value_size) {
 // A tile of points, one per lane of the widest vectors.
 size_t sl_pq_scratch(size_t size) { return 16 * size; }
 
+size_t sl_products_scratch(size_t size) { return SL_PRODUCTS_TILE * (size + 8); }
+
 size_t sl_query_tile(void) { return SL_QUERY_TILE; }

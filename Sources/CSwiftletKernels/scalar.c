@@ -94,6 +94,7 @@ SL_INLINE float v_largest(V v) {
 #include "attention_tiles.h"
 #include "attention.h"
 #include "integer.h"
+#include "evidence.h"
 #include "pq.h"
 #include "quantize_q8.h"
 #include "superblocks.h"

@@ -6,6 +6,7 @@ enum {
     SL_ROW_TILE = 16,       // weight rows dequantised together by matmul
     SL_Q_ROWS = 32,         // weight rows unpacked together by matmul_q8
     SL_LANES_MOST = 16,     // the longest vector of any instruction set
+    SL_PRODUCTS_TILE = 16,  // vectors whose products are added together
     SL_QUERY_TILE = 60,     // query rows that share one pass over the cache
 };
 

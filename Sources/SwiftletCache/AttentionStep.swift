@@ -18,18 +18,22 @@ struct AttentionStep {
     private var tileTokens: Int { max(Kernels.queryTile / shape.group, 1) }
     private var tiles: Int { (tokens + tileTokens - 1) / tileTokens }
 
-    /// Writes `[tokens, heads, valueSize]`, and `ln Σ exp` of every query to `normalizers`, `[tokens, heads]`.
-    func attend(into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?) {
+    /// Writes `[tokens, heads, valueSize]`, `ln Σ exp` of every query to `normalizers`, `[tokens, heads]`, and its
+    /// scores, which cost little here.
+    func attend(
+        into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?,
+        scores: AttentionScores? = nil
+    ) {
         let threads = compute.pool.threadCount
         if threads > 1, shape.kvHeadCount * tiles < Self.tasksPerThread * threads {
             let pieces = RowPieces(slot, threads: threads)
             let width = tokens * shape.group * (shape.valueSize + 2)
             if pieces.blockCount * width <= Self.largestPartials {
-                attendByBlocks(pieces, width, into: output, normalizers: normalizers)
+                attendByBlocks(pieces, width, into: output, normalizers: normalizers, scores: scores)
                 return
             }
         }
-        attendByTiles(into: output, normalizers: normalizers)
+        attendByTiles(into: output, normalizers: normalizers, scores: scores)
     }
 
     /// Fewer tasks than this per thread leave a thread idle at the end for too long.
@@ -38,7 +42,8 @@ struct AttentionStep {
     private static let largestPartials = 1 << 21
 
     private func attendByTiles(
-        into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?
+        into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?,
+        scores: AttentionScores?
     ) {
         compute.run(shape.kvHeadCount * tiles) { task, scratch in
             let head = task % shape.kvHeadCount
@@ -49,14 +54,15 @@ struct AttentionStep {
                 compute.kernels.attend(
                     rows, queries, into: self.output(output, head: head, token: first),
                     stride: outputWidth, logSumExp: normalizer(normalizers, head: head, token: first),
-                    stride: shape.headCount, scratch: scratch)
+                    stride: shape.headCount, scores: scores?.ofHead(head, token: first),
+                    stride: scores?.stride ?? 0, scratch: scratch)
             }
         }
     }
 
     private func attendByBlocks(
         _ pieces: RowPieces, _ width: Int, into output: UnsafeMutablePointer<Float>,
-        normalizers: UnsafeMutablePointer<Float>?
+        normalizers: UnsafeMutablePointer<Float>?, scores: AttentionScores?
     ) {
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
@@ -67,7 +73,8 @@ struct AttentionStep {
             slot.withRows(ofHead: piece.head) { rows in
                 compute.kernels.attend(
                     rows, tile(head: piece.head, tokens: 0..<tokens), blocks: piece.blocks,
-                    into: partials + first * width, scratch: scratch)
+                    into: partials + first * width, scores: scores?.ofHead(piece.head, token: 0),
+                    stride: scores?.stride ?? 0, scratch: scratch)
             }
         }
         for head in 0..<shape.kvHeadCount {
@@ -113,6 +120,42 @@ struct AttentionStep {
         }
     }
 
+    /// Room for the scores of these queries; `nil` if they are so many that a second sweep over the keys is better.
+    ///
+    /// - Parameter always: whether they are wanted in any case.
+    func scores(always: Bool) -> AttentionScores? {
+        let rows = (0..<shape.kvHeadCount).reduce(0) { max($0, slot.rowCount(ofHead: $1)) }
+        guard always || tokens * shape.headCount * rows <= Self.mostScores else { return nil }
+        return AttentionScores(
+            data: workspace.floats(tokens * shape.headCount * rows), stride: rows, tokens: tokens,
+            group: shape.group)
+    }
+
+    /// Scores that stay in the processor's cache until they are used.
+    private static let mostScores = 1 << 20
+
+    /// Turns the scores of these queries into their attention weights.
+    func weigh(_ scores: AttentionScores, normalizers: UnsafePointer<Float>) {
+        compute.run(tokens * shape.headCount) { task, _ in
+            let (token, head) = task.quotientAndRemainder(dividingBy: shape.headCount)
+            compute.kernels.weigh(
+                scores.ofQuery(token, head: head), logSumExp: normalizers[task],
+                count: slot.rowCount(ofHead: head / shape.group))
+        }
+    }
+
+    /// Adds the weights of these queries, per query head, in the order of the tokens.
+    func addColumnSums(_ weights: AttentionScores, to record: inout KVEvidenceRecord) {
+        for head in 0..<shape.headCount {
+            let rowCount = slot.rowCount(ofHead: head / shape.group)
+            record.withColumnSums(head: head, rowCount: rowCount) { sums in
+                for token in 0..<tokens {
+                    compute.kernels.add(sums, weights.ofQuery(token, head: head), count: rowCount)
+                }
+            }
+        }
+    }
+
     /// Adds the weighted attention of those of these queries that belong to the tail of a prompt, over all heads.
     func addTailSums(
         _ tail: KVEvidence.Tail, to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>
@@ -140,30 +183,13 @@ struct AttentionStep {
     }
 
     /// Adds the attention row of every query (decode steps) per query head.
-    func addRollingRows(to record: inout KVEvidenceRecord, normalizers: UnsafePointer<Float>) {
-        let mark = workspace.mark
-        defer { workspace.release(to: mark) }
-        let pieces = RowPieces(slot, threads: compute.pool.threadCount)
-        let stride = pieces.mostRows
-        let weights = workspace.floats(tokens * shape.headCount * stride)  // [kvHeads, tokens, group, stride]
-        compute.run(pieces.count) { task, scratch in
-            let piece = pieces[task]
-            slot.withRows(ofHead: piece.head) { rows in
-                compute.kernels.attendWeights(
-                    rows, tile(head: piece.head, tokens: 0..<tokens),
-                    logSumExp: normalizers + piece.head * shape.group, stride: shape.headCount,
-                    range: piece.rows(of: rows.row_count),
-                    into: weights + piece.head * tokens * shape.group * stride, stride: stride,
-                    scratch: scratch)
-            }
-        }
+    func addRollingRows(_ weights: AttentionScores, to record: inout KVEvidenceRecord) {
         for token in 0..<tokens {
             for head in 0..<shape.headCount {
-                let kvHead = head / shape.group
-                let row = (kvHead * tokens + token) * shape.group + head % shape.group
                 record.addRollingRow(
                     UnsafeBufferPointer(
-                        start: weights + row * stride, count: slot.rowCount(ofHead: kvHead)),
+                        start: weights.ofQuery(token, head: head),
+                        count: slot.rowCount(ofHead: head / shape.group)),
                     head: head, position: queries.positions[token])
             }
         }
@@ -199,6 +225,26 @@ struct AttentionStep {
             token_stride: shape.headCount * shape.keySize, token_count: tokens - first, group: 1,
             positions: queries.positions.baseAddress.unsafelyUnwrapped + first, scale: scale,
             window: shape.kernelWindow)
+    }
+}
+
+/// What attention leaves about some query rows and every row of the cache: scores, later weights.
+struct AttentionScores {
+    /// `[kvHeads, tokens, group, stride]`.
+    let data: UnsafeMutablePointer<Float>
+    /// Floats from one query row to the next.
+    let stride: Int
+    let tokens: Int
+    let group: Int
+
+    /// Those of the query rows of one KV head from a token on, `[…, group, stride]`.
+    func ofHead(_ head: Int, token: Int) -> UnsafeMutablePointer<Float> {
+        data + (head * tokens + token) * group * stride
+    }
+
+    /// Those of one query head of a token, `[rows]`.
+    func ofQuery(_ token: Int, head: Int) -> UnsafeMutablePointer<Float> {
+        ofHead(head / group, token: token) + head % group * stride
     }
 }
 

@@ -1,4 +1,4 @@
-import SwiftletTensor
+package import SwiftletTensor
 
 /// What a policy wants recorded while a layer attends; everything is off by default and costs nothing then.
 ///
@@ -70,10 +70,7 @@ public struct KVEvidence: Hashable, Sendable {
 package struct KVEvidenceRecord {
     private var needs: KVEvidence
     private let shape: KVLayerShape
-    /// The newest queries, rotated: `[window, heads, keySize]`, oldest first.
-    package private(set) var windowQueries: [Float] = []
-    /// Their positions.
-    package private(set) var windowPositions: [Int32] = []
+    private var window: QueryWindow
     /// Sum over all queries so far of the attention that a row received: `[heads][rows]`.
     package private(set) var columnSums: [[Float]]
     /// Weighted sum over the queries of ``KVEvidence/Tail`` and all heads of the attention that a row received:
@@ -84,11 +81,15 @@ package struct KVEvidenceRecord {
     private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
     /// Moments of the unrotated queries per head.
     package private(set) var queryMoments: [QueryMoments]
+    /// Scores of rows that never change, `[kvHeads][rows]`; shorter while newer rows have none yet.
+    private(set) var fixedScores: [[Float]]
     private var unrotatedCount = 0  // queries seen, those that the moments leave out included
 
     package init(_ needs: KVEvidence, shape: KVLayerShape) {
         self.needs = needs
         self.shape = shape
+        window = QueryWindow(capacity: needs.windowQueries, width: shape.headCount * shape.keySize)
+        fixedScores = Array(repeating: [], count: shape.kvHeadCount)
         columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
         rollingRows = Array(repeating: [], count: needs.rollingRows > 0 ? shape.headCount : 0)
         rollingPositions = Array(repeating: [], count: rollingRows.count)
@@ -100,11 +101,8 @@ package struct KVEvidenceRecord {
     package mutating func change(to new: KVEvidence) {
         guard new != needs else { return }
         var fresh = KVEvidenceRecord(new, shape: shape)
-        if new.windowQueries > 0 {
-            let kept = min(windowPositions.count, new.windowQueries)
-            fresh.windowPositions = Array(windowPositions.suffix(kept))
-            fresh.windowQueries = Array(windowQueries.suffix(kept * shape.headCount * shape.keySize))
-        }
+        fresh.window.take(window)
+        fresh.fixedScores = fixedScores
         if new.tail == needs.tail { fresh.tailSums = tailSums }
         if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
         if new.queryMoments, needs.queryMoments {
@@ -123,10 +121,11 @@ package struct KVEvidenceRecord {
     /// Bytes of everything recorded.
     package var heldBytes: Int {
         let floats =
-            windowQueries.count + tailSums.count + columnSums.reduce(0) { $0 + $1.count }
+            window.data.count + tailSums.count + columnSums.reduce(0) { $0 + $1.count }
+            + fixedScores.reduce(0) { $0 + $1.count }
             + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
             + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
-        let positions = windowPositions.count + rollingPositions.reduce(0) { $0 + $1.count }
+        let positions = window.positions.count + rollingPositions.reduce(0) { $0 + $1.count }
         return floats * MemoryLayout<Float>.stride + positions * MemoryLayout<Int32>.stride
     }
 
@@ -173,13 +172,13 @@ package struct KVEvidenceRecord {
     }
 
     /// Adds queries before rotation, `[tokens, heads, keySize]`.
-    package mutating func record(unrotated queries: UnsafePointer<Float>, tokens: Int) {
+    package mutating func record(unrotated queries: UnsafePointer<Float>, tokens: Int, _ kernels: Kernels) {
         let skipped = min(max(needs.momentSkip - unrotatedCount, 0), tokens)
         if needs.queryMoments { unrotatedCount += tokens }
         for head in queryMoments.indices {
-            for token in skipped..<tokens {
-                queryMoments[head].add(queries + (token * shape.headCount + head) * shape.keySize)
-            }
+            queryMoments[head].add(
+                queries + (skipped * shape.headCount + head) * shape.keySize,
+                stride: shape.headCount * shape.keySize, count: tokens - skipped, kernels)
         }
     }
 
@@ -187,18 +186,20 @@ package struct KVEvidenceRecord {
     package mutating func record(
         rotated queries: UnsafePointer<Float>, positions: UnsafeBufferPointer<Int32>
     ) {
-        guard needs.windowQueries > 0 else { return }
-        let width = shape.headCount * shape.keySize
-        let taken = min(positions.count, needs.windowQueries)
-        let first = positions.count - taken
-        windowQueries += UnsafeBufferPointer(start: queries + first * width, count: taken * width)
-        windowPositions += positions[first...]
-        let excess = windowPositions.count - needs.windowQueries
-        if excess > 0 {
-            windowQueries.removeFirst(excess * width)
-            windowPositions.removeFirst(excess)
-        }
+        window.add(queries, positions: positions)
     }
+
+    /// Whether the newest decode step is the newest query.
+    var rollingRowsAreNewest: Bool {
+        guard let last = rollingPositions.first?.last else { return false }
+        return last == window.positions.last
+    }
+
+    /// Number of newest queries that are there.
+    var windowCount: Int { window.count }
+
+    /// Lends the newest rotated queries, `[windowCount, heads, keySize]`, oldest first, and their positions.
+    func withWindow(_ body: (UnsafePointer<Float>, UnsafePointer<Int32>) -> Void) { window.lend(body) }
 
     /// Lends the column sums of a head, grown with zeros to `rowCount`.
     package mutating func withColumnSums(
@@ -224,13 +225,21 @@ package struct KVEvidenceRecord {
 
     /// Follows the cache when rows are dropped.
     package mutating func keep(_ selection: KVSelection) {
+        gather { selection.rows(ofHead: $0) }
+    }
+
+    /// Follows the cache when its rows get another order, `[kvHeads][rows]`.
+    mutating func reorder(_ rows: [[Int]]) {
+        gather { rows[$0] }
+    }
+
+    private mutating func gather(_ rows: (_ kvHead: Int) -> [Int]) {
         tailSums = []
-        for head in columnSums.indices {
-            columnSums[head].keep(selection.rows(ofHead: head / shape.group))
-        }
+        for head in fixedScores.indices { fixedScores[head] = [] }
+        for head in columnSums.indices { columnSums[head].keep(rows(head / shape.group)) }
         for head in rollingRows.indices {
             for index in rollingRows[head].indices {
-                rollingRows[head][index].keep(selection.rows(ofHead: head / shape.group))
+                rollingRows[head][index].keep(rows(head / shape.group))
             }
         }
     }
@@ -239,9 +248,7 @@ package struct KVEvidenceRecord {
     ///
     /// - Parameter rowCounts: rows of every KV head.
     mutating func code(_ state: inout KVStateCoder, rowCounts: [Int]) throws(SwiftletError) {
-        try state.code(&windowPositions, "queries", count: 0...needs.windowQueries)
-        let floats = windowPositions.count * shape.headCount * shape.keySize
-        try state.code(&windowQueries, "floats of queries", count: floats...floats)
+        try window.code(&state)
         let longest = needs.tail == nil ? 0 : rowCounts.max() ?? 0
         try state.code(&tailSums, "sums of the tail", count: 0...longest)
         for head in columnSums.indices {
@@ -260,57 +267,36 @@ package struct KVEvidenceRecord {
         try state.code(&unrotatedCount, "the number of queries", in: 0...(1 << 48))
     }
 
+    /// Follows the cache when the last of a KV head's `rowCount` rows takes the place of another one.
+    mutating func remove(_ row: Int, ofHead head: Int, rowCount: Int) {
+        tailSums = []
+        if fixedScores[head].count == rowCount {
+            fixedScores[head].remove(row, of: rowCount)
+        } else {
+            fixedScores[head] = []
+        }
+        for queryHead in head * shape.group..<(head + 1) * shape.group {
+            if !columnSums.isEmpty { columnSums[queryHead].remove(row, of: rowCount) }
+            guard !rollingRows.isEmpty else { continue }
+            for index in rollingRows[queryHead].indices {
+                rollingRows[queryHead][index].remove(row, of: rowCount)
+            }
+        }
+    }
+
+    /// Adds the fixed scores of a KV head's newest rows.
+    mutating func addFixedScores(_ scores: [Float], ofHead head: Int) { fixedScores[head] += scores }
+
     /// Forgets the queries from `position` on, whose rows are not among `kept`.
     ///
     /// What they added to the column sums of kept rows and to query moments cannot be taken back.
     package mutating func truncate(from position: Int, keeping kept: KVSelection) {
         keep(kept)
-        let queryCount = windowPositions.firstIndex { $0 >= position } ?? windowPositions.count
-        windowPositions.removeSubrange(queryCount...)
-        windowQueries.removeSubrange((queryCount * shape.headCount * shape.keySize)...)
+        window.truncate(from: Int32(clamping: position))
         for head in rollingRows.indices {
             let steps = rollingPositions[head].firstIndex { $0 >= position } ?? rollingPositions[head].count
             rollingRows[head].removeSubrange(steps...)
             rollingPositions[head].removeSubrange(steps...)
-        }
-    }
-}
-
-/// Mean and covariance of vectors that arrive one by one, accumulated in double precision.
-package struct QueryMoments {
-    package private(set) var count = 0
-    private var sum: [Double]
-    private var products: [Double]  // [size, size]
-
-    init(size: Int) {
-        sum = Array(repeating: 0, count: size)
-        products = Array(repeating: 0, count: size * size)
-    }
-
-    mutating func add(_ vector: UnsafePointer<Float>) {
-        count += 1
-        for i in sum.indices {
-            let x = Double(vector[i])
-            sum[i] += x
-            for j in sum.indices { products[i * sum.count + j] += x * Double(vector[j]) }
-        }
-    }
-
-    /// Writes or reads the sums.
-    mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
-        try state.code(&count, "the number of queries", in: 0...(1 << 48))
-        try state.code(&sum, "sums", count: sum.count...sum.count)
-        try state.code(&products, "products", count: products.count...products.count)
-    }
-
-    /// The mean vector, `[size]`.
-    package var mean: [Double] { sum.map { $0 / Double(count) } }
-
-    /// The covariance, `[size, size]`, divided by the count.
-    package var covariance: [Double] {
-        let mean = mean
-        return products.indices.map {
-            products[$0] / Double(count) - mean[$0 / sum.count] * mean[$0 % sum.count]
         }
     }
 }
@@ -322,5 +308,12 @@ extension [Float] {
 
     fileprivate mutating func keep(_ rows: [Int]) {
         self = rows.map { $0 < count ? self[$0] : 0 }
+    }
+
+    /// The last of `rowCount` rows takes the place of another one.
+    fileprivate mutating func remove(_ row: Int, of rowCount: Int) {
+        padWithZeros(to: rowCount)
+        self[row] = self[rowCount - 1]
+        removeLast(count - rowCount + 1)
     }
 }

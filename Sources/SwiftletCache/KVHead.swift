@@ -13,6 +13,8 @@ struct KVHead {
     private var copies: [Int: KVPage] = [:]  // of pages in a slower pool
     /// Position of each row in its sequence.
     private(set) var positions: [Int32] = []
+    /// Whether every row has a higher position than the one before it.
+    private(set) var isAscending = true
 
     init(_ geometry: KVPageGeometry, pool: KVPagePool, kernels: Kernels) {
         self.geometry = geometry
@@ -57,6 +59,7 @@ struct KVHead {
         for (token, position) in new.enumerated() {
             let row = positions.count
             try write(row, key: keys + token * keyStride, value: values + token * valueStride)
+            if let last = positions.last, last >= position { isAscending = false }
             positions.append(position)
         }
     }
@@ -115,6 +118,40 @@ struct KVHead {
                 read(page, min(KVPage.rowCapacity, rowCount - first), target + first * width)
             }
         }
+    }
+
+    /// Drops one row; the last row takes its place, so that the rows may no longer ascend.
+    mutating func remove(_ row: Int) throws(SwiftletError) {
+        let last = rowCount - 1
+        precondition(row >= 0 && row <= last, "row \(row) of \(rowCount)")
+        if row < last {
+            try move(last, to: row)
+            positions[row] = positions[last]
+            isAscending = false
+        }
+        dropRows(from: last)
+    }
+
+    /// Puts the rows in another order.
+    ///
+    /// - Parameter rows: where each row comes from, every row once.
+    mutating func reorder(_ rows: [Int]) throws(SwiftletError) {
+        precondition(rows.count == rowCount, "an order of \(rows.count) for \(rowCount) rows")
+        let old = self
+        dropRows(from: 0)
+        isAscending = true
+        try reserve(rows.count)
+        for (target, source) in rows.enumerated() {
+            let from = old.locate(source)
+            copy(from, to: locate(target))
+            if let last = positions.last, last >= old.positions[source] { isAscending = false }
+            positions.append(old.positions[source])
+        }
+    }
+
+    /// The rows by their positions, equal ones as they lie.
+    var rowsByPosition: [Int] {
+        positions.indices.sorted { (positions[$0], $0) < (positions[$1], $1) }
     }
 
     /// Keeps the rows `kept`, ascending, in their order; whole pages left over go back to the pool.
@@ -230,17 +267,21 @@ struct KVHead {
 
     private mutating func move(_ source: Int, to target: Int) throws(SwiftletError) {
         try makeUnique(page: target / KVPage.rowCapacity)
-        let (from, old) = locate(source)
-        let (to, new) = locate(target)
-        (to.keys + new * geometry.keyRowBytes).copyMemory(
-            from: from.keys + old * geometry.keyRowBytes, byteCount: geometry.keyRowBytes)
-        (to.values + new * geometry.valueRowBytes).copyMemory(
-            from: from.values + old * geometry.valueRowBytes, byteCount: geometry.valueRowBytes)
+        copy(locate(source), to: locate(target))
+    }
+
+    private func copy(_ source: (page: KVPage, offset: Int), to target: (page: KVPage, offset: Int)) {
+        (target.page.keys + target.offset * geometry.keyRowBytes).copyMemory(
+            from: source.page.keys + source.offset * geometry.keyRowBytes, byteCount: geometry.keyRowBytes)
+        (target.page.values + target.offset * geometry.valueRowBytes).copyMemory(
+            from: source.page.values + source.offset * geometry.valueRowBytes,
+            byteCount: geometry.valueRowBytes)
     }
 
     private mutating func dropRows(from row: Int) {
         positions.removeSubrange(row...)
         // `Array(positions)` would share the old buffer; `map` allocates one of the new size.
+        if positions.isEmpty { isAscending = true }
         if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = positions.map { $0 } }
         let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
         pages.removeSubrange(pageCount...)

@@ -36,7 +36,8 @@ public struct KVLayerView {
     /// Rows of one KV head.
     public func rowCount(ofHead head: Int) -> Int { slot.rowCount(ofHead: head) }
 
-    /// The position of every row of one KV head, by row.
+    /// The position of every row of one KV head, by row; ascending, except for a selector whose
+    /// ``KVSelector/ranking`` does not mind the order.
     public func positions(ofHead head: Int) -> [Int32] { slot.positions(ofHead: head) }
 
     /// Key and value of one row.
@@ -77,7 +78,7 @@ public struct KVLayerView {
     }
 
     /// Number of newest queries that were kept.
-    public var windowCount: Int { record.windowPositions.count }
+    public var windowCount: Int { record.windowCount }
 
     /// Attention of the newest queries over the rows of one KV head, `[windowCount][group][rows]`, oldest first.
     ///
@@ -94,6 +95,16 @@ public struct KVLayerView {
             (0..<shape.group).map { head in
                 Array(weights[(query * shape.group + head) * rows..<(query * shape.group + head + 1) * rows])
             }
+        }
+    }
+
+    /// Attention of the newest query over the rows of one KV head, `[group][rows]`: as a decode step recorded it, or
+    /// computed now.
+    public func newestWeights(ofHead head: Int) -> [[Float]] {
+        guard record.rollingRowsAreNewest else { return windowMeans(ofHead: head, newest: 1) }
+        return (head * shape.group..<(head + 1) * shape.group).map { queryHead in
+            let row = record.rollingRows[queryHead].last ?? []
+            return row + repeatElement(0, count: slot.rowCount(ofHead: head) - row.count)
         }
     }
 
@@ -149,19 +160,16 @@ public struct KVLayerView {
         var output = [Float](repeating: 0, count: windowCount * group * shape.valueSize)
         var scratch = [Float](
             repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
-        record.windowQueries.withUnsafeBufferPointer { data in
-            record.windowPositions.withUnsafeBufferPointer { positions in
-                guard let data = data.baseAddress, let first = positions.baseAddress else { return }
-                slot.withRows(ofHead: head) { kv in
-                    let queries = sl_queries(
-                        data: data + head * group * shape.keySize,
-                        token_stride: shape.headCount * shape.keySize, token_count: positions.count,
-                        group: group, positions: first, scale: scale, window: shape.kernelWindow)
-                    kernels.attend(
-                        kv, queries, into: &output, stride: group * shape.valueSize, logSumExp: &normalizers,
-                        stride: group, scratch: &scratch)
-                    body(kv, queries, normalizers, &scratch)
-                }
+        record.withWindow { data, positions in
+            slot.withRows(ofHead: head) { kv in
+                let queries = sl_queries(
+                    data: data + head * group * shape.keySize,
+                    token_stride: shape.headCount * shape.keySize, token_count: windowCount,
+                    group: group, positions: positions, scale: scale, window: shape.kernelWindow)
+                kernels.attend(
+                    kv, queries, into: &output, stride: group * shape.valueSize, logSumExp: &normalizers,
+                    stride: group, scratch: &scratch)
+                body(kv, queries, normalizers, &scratch)
             }
         }
     }

@@ -21,6 +21,7 @@ extension KVSequence {
     /// - Throws: `.invalidArgument` if the budget is below what the policy keeps in any case.
     package func beginPrompt(_ count: Int) throws(SwiftletError) -> KVPrefillOrder {
         guard var compressor else { return .chunked }
+        for layer in layout.storingLayers { try restoreOrder(layer: layer) }
         let total = length + count
         let rows = try budgetRows(promptLength: total)
         let caps = layout.storingLayers.map { max(rowCount(layer: $0) + count, rows) }
@@ -74,9 +75,17 @@ extension KVSequence {
     }
 
     private func compress(layer: Int, phase: KVPhase) throws(SwiftletError) {
-        guard let index = layout.storingLayers.firstIndex(of: layer),
-            let outcome = compressor?.outcome(at: index, view(of: layer, phase: phase))
-        else { return }
+        guard let index = layout.storingLayers.firstIndex(of: layer) else { return }
+        let counts = (0..<layout.layers[layer].kvHeadCount).map { rowCount(layer: layer, head: $0) }
+        guard compressor?.target(at: index, counts: counts, phase: phase) != nil else { return }
+        if slots[layer]?.movesRowsSingly == true,
+            let budgets = compressor?.stepBudgets(at: index, layer: layer, counts: counts, phase: phase),
+            try evict(layer: layer, at: index, budgets: budgets, phase: phase)
+        {
+            return
+        }
+        try restoreOrder(layer: layer)
+        guard let outcome = compressor?.outcome(at: index, view(of: layer, phase: phase)) else { return }
         for (head, rewrites) in outcome.rewrites.enumerated() {
             for rewrite in rewrites {
                 try self.rewrite(

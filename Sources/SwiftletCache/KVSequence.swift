@@ -89,8 +89,12 @@ public final class KVSequence {
     /// Rows held by one KV head of a layer; a borrower answers for the slot that it reads.
     public func rowCount(layer: Int, head: Int) -> Int { slot(of: layer).rowCount(ofHead: head) }
 
-    /// The position of every row of one KV head of a layer.
-    public func positions(layer: Int, head: Int) -> [Int32] { slot(of: layer).positions(ofHead: head) }
+    /// The position of every row of one KV head of a layer, ascending.
+    public func positions(layer: Int, head: Int) -> [Int32] {
+        let slot = slot(of: layer)
+        let positions = slot.positions(ofHead: head)
+        return slot.isAscending ? positions : positions.sorted()
+    }
 
     /// The slot that a layer reads.
     package func slot(of layer: Int) -> KVSlot {
@@ -168,7 +172,7 @@ public final class KVSequence {
     /// Records queries before rotation, if the policy wants their moments.
     package func record(unrotated queries: UnsafePointer<Float>, tokens: Int, layer: Int) {
         if needs.queryMoments, layout.ownsSlot(layer) {
-            records[layer].record(unrotated: queries, tokens: tokens)
+            records[layer].record(unrotated: queries, tokens: tokens, kernels)
         }
     }
 
@@ -202,15 +206,22 @@ public final class KVSequence {
         let normalizers =
             needs.needsNormalizers
             ? workspace.floats(queries.positions.count * layout.layers[layer].headCount) : nil
-        step.attend(into: output, normalizers: normalizers)
+        let rolls = needs.rollingRows > 0 && phase == .decode
+        let scores = needs.columnSums || rolls ? step.scores(always: rolls) : nil
+        step.attend(into: output, normalizers: normalizers, scores: scores)
         records[layer].record(rotated: queries.data, positions: queries.positions)
         guard let normalizers else { return }
-        if needs.columnSums { step.addColumnSums(to: &records[layer], normalizers: normalizers) }
+        if let scores { step.weigh(scores, normalizers: normalizers) }
+        if needs.columnSums {
+            if let scores {
+                step.addColumnSums(scores, to: &records[layer])
+            } else {
+                step.addColumnSums(to: &records[layer], normalizers: normalizers)
+            }
+        }
         if let tail = needs.tail, phase == .prefill {
             step.addTailSums(tail, to: &records[layer], normalizers: normalizers)
         }
-        if needs.rollingRows > 0, phase == .decode {
-            step.addRollingRows(to: &records[layer], normalizers: normalizers)
-        }
+        if rolls, let scores { step.addRollingRows(scores, to: &records[layer]) }
     }
 }

@@ -20,7 +20,7 @@ package struct KVSlot {
     /// Rows held by one KV head.
     package func rowCount(ofHead head: Int) -> Int { heads[head].rowCount }
 
-    /// The position of every row of one KV head, by row.
+    /// The position of every row of one KV head, by row: ascending, unless single rows were removed.
     package func positions(ofHead head: Int) -> [Int32] { heads[head].positions }
 
     /// Bytes of all pages and positions.
@@ -34,6 +34,26 @@ package struct KVSlot {
 
     /// Bytes of one page and its positions, for all KV heads together.
     var pageBytesOfAllHeads: Int { heads.reduce(0) { $0 + $1.bytesPerPage } }
+
+    /// Whether a row can take another one's place, bytes for bytes: not where rows are stored in groups or in a format
+    /// that depends on their age.
+    var movesRowsSingly: Bool { true }
+
+    /// Drops one row of a KV head; the last row takes its place.
+    mutating func remove(_ row: Int, ofHead head: Int) throws(SwiftletError) { try heads[head].remove(row) }
+
+    /// Whether every row has a higher position than the one before it, in all heads.
+    var isAscending: Bool { heads.allSatisfy(\.isAscending) }
+
+    /// The rows of every KV head by their positions; `nil` if all of them ascend as they lie.
+    var ascendingOrder: [[Int]]? {
+        isAscending ? nil : heads.map(\.rowsByPosition)
+    }
+
+    /// Puts the rows of every KV head in another order.
+    mutating func reorder(_ rows: [[Int]]) throws(SwiftletError) {
+        for head in heads.indices where !heads[head].isAscending { try heads[head].reorder(rows[head]) }
+    }
 
     /// Numbers the rows of every head without gaps, up to the newest position, and rotates their keys along.
     mutating func renumber(by rope: Rope) throws(SwiftletError) {
@@ -126,5 +146,12 @@ package struct KVSlot {
     /// Lends the rows of one KV head to a kernel.
     package func withRows<Result>(ofHead head: Int, _ body: (sl_kv_rows) -> Result) -> Result {
         heads[head].withRows(body)
+    }
+}
+
+extension sl_kv_rows {
+    /// The position of every row.
+    var positionBuffer: UnsafeBufferPointer<Int32> {
+        UnsafeBufferPointer(start: positions, count: row_count)
     }
 }

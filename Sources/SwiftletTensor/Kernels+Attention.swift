@@ -28,6 +28,9 @@ extension Kernels {
     ///   - outStride: floats from one token of `out` to the next.
     ///   - logSumExp: `ln Σ exp(scale·q·k)`, shape `[tokens, group]`, or `nil` if nobody asks.
     ///   - logSumExpStride: floats from one token of `logSumExp` to the next.
+    ///   - scores: `scale·q·k`, −∞ where masked, at `[query row × scoreStride + row]`, or `nil` if nobody asks;
+    ///     the results do not depend on that.
+    ///   - scoreStride: floats from one query row of `scores` to the next.
     ///   - scratch: ``attendScratch(keySize:valueSize:)`` floats.
     /// - Complexity: `(keySize + valueSize)` multiply-adds per visible pair; tiles that no query sees cost a
     ///   scan of their positions. The cache is read once per ``queryTile`` query rows.
@@ -37,15 +40,20 @@ extension Kernels {
         _ rows: sl_kv_rows, _ queries: sl_queries, into out: UnsafeMutablePointer<Float>,
         stride outStride: Int,
         logSumExp: UnsafeMutablePointer<Float>?, stride logSumExpStride: Int,
+        scores: UnsafeMutablePointer<Float>? = nil, stride scoreStride: Int = 0,
         scratch: UnsafeMutablePointer<Float>
     ) {
         check(rows, queries)
+        precondition(
+            scores == nil || scoreStride >= rows.row_count,
+            "score stride is \(scoreStride) < \(rows.row_count)")
         precondition(
             queries.token_count < 2 || outStride >= queries.group * rows.value_size,
             "out stride is \(outStride) < \(queries.group) × \(rows.value_size)")
         withUnsafePointer(to: rows) { rows in
             withUnsafePointer(to: queries) { queries in
-                table.pointee.attend(rows, queries, out, outStride, logSumExp, logSumExpStride, scratch)
+                table.pointee.attend(
+                    rows, queries, out, outStride, logSumExp, logSumExpStride, scores, scoreStride, scratch)
             }
         }
     }
@@ -57,10 +65,13 @@ extension Kernels {
     ///   - queries: shape `[tokens, group, keySize]`.
     ///   - blocks: which blocks of ``blockRows`` rows.
     ///   - partials: overwritten, shape `[blocks, tokens × group, valueSize + 2]`.
+    ///   - scores: as there, for all rows; those of the blocks are written.
+    ///   - scoreStride: floats from one query row of `scores` to the next.
     ///   - scratch: ``attendScratch(keySize:valueSize:)`` floats.
     package func attend(
         _ rows: sl_kv_rows, _ queries: sl_queries, blocks: Range<Int>,
-        into partials: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+        into partials: UnsafeMutablePointer<Float>, scores: UnsafeMutablePointer<Float>? = nil,
+        stride scoreStride: Int = 0, scratch: UnsafeMutablePointer<Float>
     ) {
         check(rows, queries)
         precondition(
@@ -69,7 +80,7 @@ extension Kernels {
         withUnsafePointer(to: rows) { rows in
             withUnsafePointer(to: queries) { queries in
                 table.pointee.attend_blocks(
-                    rows, queries, blocks.lowerBound, blocks.count, partials, scratch)
+                    rows, queries, blocks.lowerBound, blocks.count, partials, scores, scoreStride, scratch)
             }
         }
     }

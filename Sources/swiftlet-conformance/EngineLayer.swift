@@ -81,7 +81,7 @@ struct EngineLayer {
     /// Records queries before rotation, `[heads][tokens][keySize]`.
     mutating func record(unrotated queries: [[[Float]]]) throws(SwiftletError) {
         try check(queries)
-        record.record(unrotated: Self.interleaved(queries), tokens: queries[0].count)
+        record.record(unrotated: Self.interleaved(queries), tokens: queries[0].count, Self.kernels)
     }
 
     /// Adds attention that every row of a query head received, `[heads][rows]`.

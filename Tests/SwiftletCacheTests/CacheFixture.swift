@@ -68,12 +68,18 @@ struct Tokens {
     let keys: [Float]  // [tokens, kvHeads, keySize]
     let values: [Float]  // [tokens, kvHeads, valueSize]
 
-    init(_ shape: KVLayerShape, at positions: some Sequence<Int32>, using random: inout SplitMix64) {
+    /// - Parameter plain: whether queries are 0 and keys one of two, so that many rows have equal scores.
+    init(
+        _ shape: KVLayerShape, at positions: some Sequence<Int32>, using random: inout SplitMix64,
+        plain: Bool = false
+    ) {
         self.shape = shape
         self.positions = Array(positions)
         let count = self.positions.count
-        queries = random.floats(count * shape.headCount * shape.keySize, in: -2...2)
-        keys = random.floats(count * shape.kvHeadCount * shape.keySize, in: -2...2)
+        let queries = random.floats(count * shape.headCount * shape.keySize, in: -2...2)
+        let keys = random.floats(count * shape.kvHeadCount * shape.keySize, in: -2...2)
+        self.queries = plain ? queries.map { _ in 0 } : queries
+        self.keys = plain ? keys.indices.map { $0 / shape.keySize % 3 == 0 ? 1 : 2 } : keys
         values = random.floats(count * shape.kvHeadCount * shape.valueSize, in: -2...2)
     }
 

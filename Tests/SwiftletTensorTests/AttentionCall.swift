@@ -118,6 +118,40 @@ struct AttentionCall {
         return (out, logSumExp)
     }
 
+    /// Runs `attend` or, cut at every block, `attend_blocks`, asking for scores: shape `[tokens × group, rows]`.
+    func scores(
+        _ kernels: Kernels, inBlocks: Bool
+    ) -> (output: [Float], logSumExp: [Float], scores: [Float]) {
+        let stride = rowCount + gap, width = queryRows * (valueSize + 2)
+        let blockCount = (rowCount + Kernels.blockRows - 1) / Kernels.blockRows
+        var scores = [Float](repeating: .nan, count: queryRows * stride)
+        var partials = [Float](repeating: .nan, count: blockCount * width + 1)
+        var out = [Float](repeating: .nan, count: queryRows * valueSize)
+        var logSumExp = [Float](repeating: .nan, count: queryRows)
+        withArguments(0..<tokens) { rows, queries, scratch in
+            guard inBlocks else {
+                kernels.attend(
+                    rows, queries, into: &out, stride: group * valueSize, logSumExp: &logSumExp,
+                    stride: group, scores: &scores, stride: stride, scratch: scratch)
+                return
+            }
+            partials.withUnsafeMutableBufferPointer { partials in
+                guard let base = partials.baseAddress else { return }
+                for block in 0..<blockCount {
+                    kernels.attend(
+                        rows, queries, blocks: block..<block + 1, into: base + block * width,
+                        scores: &scores, stride: stride, scratch: scratch)
+                }
+            }
+            kernels.mergeBlocks(
+                partials, count: blockCount, queries, valueSize: valueSize, into: &out,
+                stride: group * valueSize, logSumExp: &logSumExp, stride: group)
+        }
+        return (
+            out, logSumExp, (0..<queryRows).flatMap { scores[$0 * stride..<$0 * stride + rowCount] }
+        )
+    }
+
     /// Runs `attend_weights`, in two parts: shape `[tokens × group, rows]`.
     func weights(_ kernels: Kernels, _ logSumExp: [Float]) -> [Float] {
         var weights = [Float](repeating: .nan, count: queryRows * rowCount)

@@ -57,6 +57,28 @@ struct AttentionTests {
     }
 
     @Test(
+        "scores that attention leaves give the weights' bits and change nothing",
+        arguments: Kernels.available, 0..<12 as Range<UInt64>)
+    func scores(kernels: Kernels, seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        let call = AttentionCall(&random)
+        let plain = call.attend(kernels)
+        let weights = call.weights(kernels, plain.logSumExp)
+        for inBlocks in [false, true] {
+            var (output, logSumExp, scores) = call.scores(kernels, inBlocks: inBlocks)
+            #expect(same(output, plain.output) && same(logSumExp, plain.logSumExp))
+            scores.withUnsafeMutableBufferPointer { scores in
+                guard let base = scores.baseAddress else { return }
+                for row in 0..<call.queryRows {
+                    kernels.weigh(
+                        base + row * call.rowCount, logSumExp: logSumExp[row], count: call.rowCount)
+                }
+            }
+            #expect(same(scores, weights))
+        }
+    }
+
+    @Test(
         "a query row's bits do not depend on the others", arguments: Kernels.available,
         100..<108 as Range<UInt64>)
     func chunks(kernels: Kernels, seed: UInt64) {

@@ -118,13 +118,15 @@ typedef struct sl_kernels {
     // out[token, head, value_size] = softmax(scale·q·K) V over the visible rows, online, never materialised.
     // Query row (token, head) is written at out + token·out_stride + head·value_size. lse (may be NULL)
     // receives ln Σ exp(scale·q·k) at lse + token·lse_stride + head. A query that sees nothing gets 0, -inf.
+    // scores (may be NULL) receives scale·q·k, −inf where masked, at query row · scores_stride + row.
     // scratch: sl_attend_scratch(key_size, value_size) floats.
     void (*attend)(const sl_kv_rows *kv, const sl_queries *q, float *out, size_t out_stride, float *lse,
-                   size_t lse_stride, float *scratch);
+                   size_t lse_stride, float *scores, size_t scores_stride, float *scratch);
     // attend in parts, for several threads: what blocks [first, first + count) of SL_BLOCK_ROWS rows give, at
-    // partials [block - first, query row, value_size + 2].
+    // partials [block - first, query row, value_size + 2]; scores are those of all rows of the cache, of which
+    // the rows of the blocks are written.
     void (*attend_blocks)(const sl_kv_rows *kv, const sl_queries *q, size_t first, size_t count,
-                          float *partials, float *scratch);
+                          float *partials, float *scores, size_t scores_stride, float *scratch);
     // What attend would have given, from the partials of all `count` blocks; value_size as in attend_blocks.
     void (*attend_merge)(const float *partials, size_t count, const sl_queries *q, size_t value_size,
                          float *out, size_t out_stride, float *lse, size_t lse_stride);
@@ -137,6 +139,15 @@ typedef struct sl_kernels {
     void (*attend_column_sums)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
                                const float *weight, size_t first, size_t count, float *sums,
                                size_t sums_stride, float *scratch);
+    // The scores that attend left for one query row become the weights that attend_weights gives, in place.
+    void (*weigh)(float *scores, float lse, size_t n);
+    // The row with the smallest score among those at positions [first, last], of equals the one at the highest
+    // position; n if there is none. NaN counts as the smallest score.
+    size_t (*weakest)(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last);
+    // products[i, j] += Σ x[t, i]·x[t, j] for i ≤ j < n, in double precision and the order of the vectors t, which
+    // begin at x + t · stride. What lies below the diagonal is undefined. scratch: sl_products_scratch(n) doubles.
+    void (*add_products)(const float *x, size_t stride, size_t count, size_t n, double *products,
+                         double *scratch);
     // Product quantisation: keys are cut into sub-spaces, each with its own centroids.
     // labels[n] = the nearest of [clusters, size] centroids to point n at points + n · stride, the lowest of
     // equals; clusters ≤ 65536. distances (may be NULL) receives the squared distances.
@@ -170,6 +181,7 @@ const sl_kernels *sl_kernels_best(void);
 size_t sl_matmul_scratch(size_t cols);
 size_t sl_attend_scratch(size_t key_size, size_t value_size);
 size_t sl_pq_scratch(size_t size);
+size_t sl_products_scratch(size_t size);
 // Query rows that share one pass over a cache.
 size_t sl_query_tile(void);
 

@@ -1,3 +1,5 @@
+import SwiftletTensor
+
 /// H2O: keeps heavy hitters, the rows that received most attention so far, and the newest rows.
 ///
 /// Attention is summed over all queries and, per KV head, over its query heads. A dropped row loses its sum.
@@ -18,6 +20,9 @@ public struct HeavyHitterSelector: KVSelector {
 
     /// After every token, as in the paper.
     public var decodeRule: KVDecodeRule { .everyStep }
+
+    /// A sum per row.
+    public var ranking: KVRowRanking { .recorded }
 
     /// Sums over all queries.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }
@@ -48,6 +53,9 @@ public struct ObservedAttentionSelector: KVSelector {
     /// Published for prompts: generated tokens add to the rows.
     public var decodeRule: KVDecodeRule { .append }
 
+    /// A mean per row.
+    public var ranking: KVRowRanking { .recorded }
+
     /// Sums over all queries.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }
 
@@ -73,7 +81,8 @@ extension KVLayerView {
         (0..<shape.kvHeadCount).map { head in
             var sums = [Float](repeating: 0, count: rowCount(ofHead: head))
             for queryHead in head * shape.group..<(head + 1) * shape.group {
-                for (row, sum) in columnSums(ofQueryHead: queryHead).enumerated() { sums[row] += sum }
+                let added = columnSums(ofQueryHead: queryHead)
+                kernels.add(&sums, added, count: min(added.count, sums.count))
             }
             return sums
         }
@@ -81,6 +90,6 @@ extension KVLayerView {
 
     /// Tokens up to the newest row.
     var length: Int {
-        (0..<shape.kvHeadCount).reduce(0) { max($0, Int(positions(ofHead: $1).last ?? -1) + 1) }
+        (0..<shape.kvHeadCount).reduce(0) { max($0, Int(positions(ofHead: $1).max() ?? -1) + 1) }
     }
 }

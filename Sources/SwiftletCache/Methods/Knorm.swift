@@ -13,6 +13,16 @@ public struct KeyNormSelector: KVSelector {
     /// Heads differ in the size of their keys.
     public var comparesAcrossHeads: Bool { false }
 
+    /// A length per key.
+    public var ranking: KVRowRanking {
+        .fixed { rows, head, layer in
+            let keys =
+                rows.count < layer.rowCount(ofHead: head)
+                ? rows.flatMap { layer.row($0, ofHead: head).key } : layer.keys(ofHead: head)
+            return Self.norms(keys, size: layer.shape.keySize).map { -$0 }
+        }
+    }
+
     /// Nothing is recorded.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence() }
 

@@ -12,16 +12,25 @@ public struct RandomSelector: KVSelector {
     /// Published for prompts: generated tokens add to the rows.
     public var decodeRule: KVDecodeRule { .append }
 
+    /// A hash per row.
+    public var ranking: KVRowRanking {
+        .fixed { [self] rows, head, layer in scores(of: rows, head: head, in: layer) }
+    }
+
     /// Nothing is recorded.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence() }
 
     /// Uniform numbers in [0, 1).
     public func scores(of layer: KVLayerView) -> [[Float]] {
         (0..<layer.shape.kvHeadCount).map { head in
-            let stream = Self.mixed(Self.mixed(seed, UInt64(layer.layer)), UInt64(head))
-            return layer.positions(ofHead: head).map {
-                Float(Self.mixed(stream, UInt64(UInt32(bitPattern: $0))) >> 40) * 0x1p-24
-            }
+            scores(of: 0..<layer.rowCount(ofHead: head), head: head, in: layer)
+        }
+    }
+
+    private func scores(of rows: Range<Int>, head: Int, in layer: KVLayerView) -> [Float] {
+        let stream = Self.mixed(Self.mixed(seed, UInt64(layer.layer)), UInt64(head))
+        return layer.positions(ofHead: head)[rows].map {
+            Float(Self.mixed(stream, UInt64(UInt32(bitPattern: $0))) >> 40) * 0x1p-24
         }
     }
 

@@ -17,6 +17,9 @@ public struct StreamingSelector: KVSelector {
     /// Recency is the same number in every head, so that there is nothing to compare.
     public var comparesAcrossHeads: Bool { false }
 
+    /// The oldest row behind the sinks leaves.
+    public var ranking: KVRowRanking { .age }
+
     /// Nothing is recorded.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence() }
 

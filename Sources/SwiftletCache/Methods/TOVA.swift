@@ -11,8 +11,16 @@ public struct TOVASelector: KVSelector {
     /// After every token: one comparison.
     public var decodeRule: KVDecodeRule { .everyStep }
 
+    /// A mean per row.
+    public var ranking: KVRowRanking { .recorded }
+
     /// The newest query.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(windowQueries: 1) }
+
+    /// Its attention, too, which is at hand after every token.
+    public func decodeNeeds(promptLength: Int) -> KVEvidence {
+        KVEvidence(windowQueries: 1, rollingRows: 1)
+    }
 
     /// The newest row, after a prompt.
     public func forced(budget: Int, phase: KVPhase) -> KVForcedRows {
@@ -24,7 +32,7 @@ public struct TOVASelector: KVSelector {
     /// Where KV heads hold different rows, which only budgets per head bring about, each head has its own mean.
     public func scores(of layer: KVLayerView) -> [[Float]] {
         let heads = 0..<layer.shape.kvHeadCount
-        let perHead = heads.map { Self.mean(of: layer.windowMeans(ofHead: $0)) }
+        let perHead = heads.map { Self.mean(of: layer.newestWeights(ofHead: $0)) }
         let positions = layer.positions(ofHead: 0)
         guard heads.allSatisfy({ layer.positions(ofHead: $0) == positions }) else { return perHead }
         return Array(repeating: Self.mean(of: perHead), count: heads.count)

@@ -63,13 +63,51 @@ struct KVCompressor {
             minimum: min(selector.forced(budget: rows, phase: .prefill).count, rows), statistics: statistics)
     }
 
+    /// What ranks the rows of a layer.
+    func selector(at index: Int) -> any KVSelector { layers[index].selector }
+
+    /// Its scores now.
+    mutating func scores(at index: Int, _ view: KVLayerView) -> [[Float]] {
+        layers[index].selector.scores(of: view)
+    }
+
+    /// Rows per KV head down to which single rows can leave, whatever the order in which the others lie; `nil` if
+    /// rows have to ascend for what is to be done.
+    ///
+    /// - Parameters:
+    ///   - index: the layer's place among those that store rows.
+    ///   - layer: its place in the plan.
+    ///   - counts: rows of its KV heads.
+    func stepBudgets(at index: Int, layer: Int, counts: [Int], phase: KVPhase) -> [Int]? {
+        guard phase == .decode || phase == .verify, policy.effectiveDecodeRule == .everyStep,
+            policy.positions == .original, policy.merger == nil, policy.heads?.readsScores != true,
+            let budget = budgets?[index]
+        else { return nil }
+        let selector = layers[index].selector
+        if case .ordered = selector.ranking { return nil }
+        let forced = selector.forced(budget: budget, phase: phase)
+        let rows =
+            policy.heads?.budgets(layer: layer, budget: budget, scores: [], forced: forced)
+            ?? counts.map { _ in budget }
+        let excess = zip(counts, rows).reduce(0) { max($0, $1.0 - $1.1) }
+        return excess <= KVSequence.mostSingleRows ? rows : nil
+    }
+
+    /// Rows per head to which a layer has to go down, or `nil` while its rows are within the budget.
+    ///
+    /// - Parameters:
+    ///   - index: the layer's place among those that store rows.
+    ///   - counts: rows of its KV heads.
+    func target(at index: Int, counts: [Int], phase: KVPhase) -> Int? {
+        budgets.flatMap { target($0[index], counts, phase) }
+    }
+
     /// What leaves a layer now, or `nil` if everything fits.
     ///
     /// - Parameter index: the layer's place among those that store rows.
     mutating func outcome(at index: Int, _ view: KVLayerView) -> Outcome? {
-        guard let budgets else { return nil }
         let counts = (0..<view.shape.kvHeadCount).map(view.rowCount(ofHead:))
-        guard let budget = target(budgets[index], counts, view.phase),
+        guard let budget = target(at: index, counts: counts, phase: view.phase),
             let selection = select(index, view, budget: budget, counts: counts)
         else { return nil }
         guard layers[index].merger != nil else { return Outcome(selection: selection, rewrites: []) }

@@ -36,6 +36,27 @@ public enum KVDecodeRule: Hashable, Sendable {
     }
 }
 
+/// How the rows of a KV head compare when one of them has to leave, in whatever order they lie.
+public enum KVRowRanking: Sendable {
+    /// Scores of some rows of a KV head, in their order.
+    public typealias FixedScore =
+        @Sendable (_ rows: Range<Int>, _ head: Int, _ layer: KVLayerView) -> [Float]
+
+    /// Scores have to be computed from rows in ascending order.
+    case ordered
+    /// The oldest row leaves; nothing has to be computed.
+    case age
+    /// A row's score never changes, and is computed once.
+    case fixed(FixedScore)
+    /// ``KVSelector/scores(of:)`` says it in time that is linear in the rows, and does not mind their order.
+    case recorded
+
+    /// Whether all scores are computed again for every row that leaves.
+    var isRecorded: Bool {
+        if case .recorded = self { true } else { false }
+    }
+}
+
 /// Ranks the cached rows of one attention layer.
 ///
 /// A selector is a value: every layer of every sequence has its own copy, so what it remembers between calls
@@ -45,6 +66,8 @@ public protocol KVSelector: KVSavedState, Sendable {
     var decodeRule: KVDecodeRule { get }
     /// Whether scores of different KV heads can be compared, as probabilities can and norms cannot.
     var comparesAcrossHeads: Bool { get }
+    /// How rows compare one by one; says the same as the scores.
+    var ranking: KVRowRanking { get }
     /// What must be recorded during attention for ``scores(of:)`` to work; each item costs memory.
     func needs(promptLength: Int) -> KVEvidence
     /// What of it must be recorded while tokens are generated.
@@ -60,6 +83,9 @@ public protocol KVSelector: KVSavedState, Sendable {
 }
 
 extension KVSelector {
+    /// Rows are ranked in ascending order.
+    public var ranking: KVRowRanking { .ordered }
+
     /// Scores are probabilities.
     public var comparesAcrossHeads: Bool { true }
 

@@ -2,7 +2,8 @@ package import SwiftletTensor
 
 /// A sequence as bytes: rows in the formats they are held in, positions, evidence and what the policy remembers.
 ///
-/// A snapshot is taken between prompts and tokens; a sequence that is restored from it goes on with the same bits.
+/// A snapshot is taken between prompts and tokens; a sequence that is restored from it goes on with the same bits. The
+/// rows of both lie in ascending order then.
 /// It holds no settings: who restores it has to make sure that model, policy, formats and rotation are the same. What a
 /// retrieval has learned is not part of it either: it learns from the rows again when the next prompt ends.
 extension KVSequence {
@@ -36,6 +37,7 @@ extension KVSequence {
         guard length > 0, needs == settledNeeds else {
             throw SwiftletError(.unsupported, "a cache cannot be saved in the middle of a prompt")
         }
+        for layer in layout.storingLayers { try restoreOrder(layer: layer) }
         var state = KVStateCoder()
         var count = length
         try codeSequence(&state, length: &count)

@@ -1,0 +1,56 @@
+// What evictions ask of every step: the row that leaves, and sums of products of queries.
+// Expects what dense.h expects.
+
+// A number that rises with x; the same for both zeros, the smallest for NaN.
+SL_INLINE int32_t rank_of(float x) {
+    int32_t bits;
+    x += 0.0f;
+    memcpy(&bits, &x, sizeof bits);
+    return x != x ? INT32_MIN : bits ^ (bits >> 31 & INT32_MAX);
+}
+
+SL_FN size_t k_weakest(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last) {
+    int32_t least = INT32_MAX, newest = INT32_MIN;
+    for (size_t j = 0; j < n; j++) {
+        const bool counts = (positions[j] >= first) & (positions[j] <= last);
+        const int32_t rank = counts ? rank_of(scores[j]) : INT32_MAX;
+        least = rank < least ? rank : least;
+    }
+    bool found = false;
+    for (size_t j = 0; j < n; j++) {
+        const bool counts = (positions[j] >= first) & (positions[j] <= last) & (rank_of(scores[j]) == least);
+        const int32_t position = counts ? positions[j] : INT32_MIN;
+        newest = position > newest ? position : newest;
+        found |= counts;
+    }
+    size_t row = 0;
+    while (row < n && (!found || positions[row] != newest || rank_of(scores[row]) != least)) row++;
+    return row;
+}
+
+// products[i, j ≥ i] += Σ x[t, i]·x[t, j] over some queries, in order. Products of floats are exact in double.
+SL_FN void k_add_products(const float *x, size_t stride, size_t count, size_t n, double *products,
+                          double *scratch) {
+    enum { TILE = 8 };
+    const size_t width = (n + TILE - 1) / TILE * TILE;
+    for (size_t first = 0; first < count; first += SL_PRODUCTS_TILE) {
+        const size_t rest = count - first, some = rest < SL_PRODUCTS_TILE ? rest : SL_PRODUCTS_TILE;
+        for (size_t t = 0; t < some; t++) {
+            const float *row = x + (first + t) * stride;
+            for (size_t i = 0; i < n; i++) scratch[t * width + i] = row[i];
+            for (size_t i = n; i < width; i++) scratch[t * width + i] = 0;
+        }
+        for (size_t i = 0; i < n; i++) {
+            for (size_t j = i / TILE * TILE; j < n; j += TILE) {
+                double sum[TILE] = {0};
+                const size_t size = n - j < TILE ? n - j : TILE;
+                memcpy(sum, products + i * n + j, size * sizeof(double));
+                for (size_t t = 0; t < some; t++) {
+                    const double a = scratch[t * width + i], *b = scratch + t * width + j;
+                    SL_UNROLL for (int k = 0; k < TILE; k++) sum[k] += a * b[k];
+                }
+                memcpy(products + i * n + j, sum, size * sizeof(double));
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+package import SwiftletTensor
+
+/// How a policy that drops a row per token does so: the last row takes the place of the one that leaves, which
+/// moves one row instead of all that follow.
+///
+/// Rows then lie in any order. Whatever needs them ascending calls ``KVSequence/restoreOrder(layer:)`` first.
+extension KVSequence {
+    /// More rows than this leave at once, in order, at less cost.
+    static let mostSingleRows = 8
+
+    /// Drops the rows by which a layer exceeds `budgets`, rows per KV head: the same ones that a selection would.
+    ///
+    /// - Parameter index: the layer's place among those that store rows.
+    /// - Returns: false, doing nothing, if several rows have the same position.
+    /// - Complexity: O(rows) per KV head and row that leaves; two rows of the cache are moved.
+    func evict(layer: Int, at index: Int, budgets: [Int], phase: KVPhase) throws(SwiftletError) -> Bool {
+        while true {
+            let victims = victims(layer: layer, at: index, budgets: budgets, phase: phase)
+            guard victims.contains(where: { $0 != .none }) else { return true }
+            guard !victims.contains(.unclear) else { return false }
+            for (head, victim) in victims.enumerated() {
+                guard case .row(let row) = victim else { continue }
+                let rowCount = rowCount(layer: layer, head: head)
+                try slots[layer]?.remove(row, ofHead: head)
+                records[layer].remove(row, ofHead: head, rowCount: rowCount)
+            }
+        }
+    }
+
+    /// What leaves a KV head next.
+    private enum Victim: Hashable {
+        case none
+        case row(Int)
+        case unclear
+    }
+
+    private func victims(layer: Int, at index: Int, budgets: [Int], phase: KVPhase) -> [Victim] {
+        let slot = slot(of: layer)
+        guard budgets.indices.contains(where: { slot.rowCount(ofHead: $0) > budgets[$0] }),
+            let selector = compressor?.selector(at: index)
+        else { return [] }
+        let ranking = selector.ranking
+        let scores =
+            ranking.isRecorded ? compressor?.scores(at: index, view(of: layer, phase: phase)) ?? [] : []
+        return budgets.enumerated().map { head, budget in
+            guard slot.rowCount(ofHead: head) > budget else { return .none }
+            let forced = selector.forced(budget: budget, phase: phase)
+            let free = slot.withRows(ofHead: head) {
+                KVFreeRows($0.positionBuffer, forced: forced, budget: budget)
+            }
+            guard let free else { return .unclear }
+            switch ranking {
+            case .ordered: return .unclear
+            case .age: return victim(slot, head) { rows, _ in free.oldest(rows) }
+            case .fixed(let score):
+                updateFixedScores(layer: layer, head: head, phase: phase, score)
+                let scores = records[layer].fixedScores[head]
+                return victim(slot, head) { rows, kernels in
+                    kernels.weakestRow(scores, positions: rows, in: free.positions)
+                }
+            case .recorded:
+                return victim(slot, head) { rows, kernels in
+                    kernels.weakestRow(scores[head], positions: rows, in: free.positions)
+                }
+            }
+        }
+    }
+
+    private func victim(
+        _ slot: KVSlot, _ head: Int,
+        _ find: (_ positions: UnsafeBufferPointer<Int32>, _ kernels: Kernels) -> Int?
+    ) -> Victim {
+        slot.withRows(ofHead: head) { find($0.positionBuffer, kernels) }.map(Victim.row) ?? .unclear
+    }
+
+    /// Scores the rows that have been added since the last step.
+    private func updateFixedScores(
+        layer: Int, head: Int, phase: KVPhase, _ score: KVRowRanking.FixedScore
+    ) {
+        let rowCount = rowCount(layer: layer, head: head)
+        let known = records[layer].fixedScores[head].count
+        guard known < rowCount else { return }
+        let new = score(known..<rowCount, head, view(of: layer, phase: phase))
+        records[layer].addFixedScores(new, ofHead: head)
+    }
+
+    /// Brings the rows of a layer back to ascending positions.
+    ///
+    /// - Complexity: O(1) if they are; otherwise all rows are copied.
+    package func restoreOrder(layer: Int) throws(SwiftletError) {
+        guard let order = slots[layer]?.ascendingOrder else { return }
+        try slots[layer]?.reorder(order)
+        records[layer].reorder(order)
+    }
+}
+
+/// The rows of one KV head that may leave: all but the oldest and newest ones that are kept in any case.
+struct KVFreeRows: Hashable {
+    /// Where they lie in the sequence.
+    let positions: ClosedRange<Int32>
+
+    /// - Parameters:
+    ///   - all: positions of all rows, in any order.
+    ///   - forced: what is kept of `budget` rows.
+    /// - Returns: `nil` if no row is free, or if equal positions leave open which.
+    init?(_ all: UnsafeBufferPointer<Int32>, forced: KVForcedRows, budget: Int) {
+        let oldest = min(forced.oldest, budget)
+        let newest = min(forced.newest, budget - oldest)
+        guard let last = all.last,
+            let first = Self.bound(all, above: oldest, guess: oldest),
+            let end = Self.bound(all, above: all.count - newest, guess: Int(last) + 1 - newest),
+            first < end
+        else { return nil }
+        positions = Int32(clamping: first)...Int32(clamping: end - 1)
+    }
+
+    /// The free row at the lowest position.
+    func oldest(_ all: UnsafeBufferPointer<Int32>) -> Int? {
+        var lowest = Int32.max
+        for position in all { lowest = min(lowest, position < positions.lowerBound ? .max : position) }
+        return positions.contains(lowest) ? all.firstIndex(of: lowest) : nil
+    }
+
+    /// A number that exactly `count` positions are below.
+    private static func bound(_ all: UnsafeBufferPointer<Int32>, above count: Int, guess: Int) -> Int? {
+        var (low, high) = (Int(Int32.min), Int(Int32.max) + 1)
+        var bound = min(max(guess, low), high)
+        while low <= high {
+            let found = self.count(all, below: bound)
+            if found == count { return bound }
+            if found < count { low = bound + 1 } else { high = bound - 1 }
+            bound = (low + high) / 2
+        }
+        return nil
+    }
+
+    private static func count(_ all: UnsafeBufferPointer<Int32>, below bound: Int) -> Int {
+        guard bound <= Int32.max else { return all.count }
+        let bound = Int32(bound)
+        var count: Int32 = 0
+        for position in all { count &+= position < bound ? 1 : 0 }
+        return Int(count)
+    }
+}

@@ -1,0 +1,54 @@
+package import CSwiftletKernels
+
+extension Kernels {
+    /// Turns the scores that attention left for one query row into attention weights, in place: `exp(score − lse)`.
+    ///
+    /// The bits are those of ``attendWeights(_:_:logSumExp:stride:range:into:stride:scratch:)``.
+    ///
+    /// - Parameters:
+    ///   - scores: shape `[count]`.
+    ///   - logSumExp: of the same query row.
+    package func weigh(_ scores: UnsafeMutablePointer<Float>, logSumExp: Float, count: Int) {
+        precondition(count >= 0, "\(count) scores")
+        table.pointee.weigh(scores, logSumExp, count)
+    }
+
+    /// The row with the smallest score among those whose position lies in `range`; `nil` if there is none.
+    ///
+    /// Of equal scores the row at the highest position is taken; NaN counts as the smallest score.
+    ///
+    /// - Parameters:
+    ///   - scores: shape `[positions.count]`.
+    ///   - positions: of the rows, in any order.
+    /// - Complexity: both arrays are read twice.
+    package func weakestRow(
+        _ scores: UnsafePointer<Float>, positions: UnsafeBufferPointer<Int32>, in range: ClosedRange<Int32>
+    ) -> Int? {
+        guard let base = positions.baseAddress else { return nil }
+        let row = table.pointee.weakest(
+            scores, base, positions.count, range.lowerBound, range.upperBound)
+        return row < positions.count ? row : nil
+    }
+
+    /// Adds the products of the elements of some vectors: `products[i, j] += Σ x[t, i]·x[t, j]` for `i ≤ j`.
+    ///
+    /// Sums are exact up to the rounding of additions in double precision, which have the order of the vectors: how
+    /// these are cut into calls changes nothing.
+    ///
+    /// - Parameters:
+    ///   - vectors: shape `[count, size]`.
+    ///   - stride: floats from one vector to the next.
+    ///   - products: shape `[size, size]`; what lies below the diagonal is undefined.
+    package func addProducts(
+        _ vectors: UnsafePointer<Float>, stride: Int, count: Int, size: Int, into products: inout [Double]
+    ) {
+        precondition(products.count == size * size, "\(products.count) products of \(size) numbers")
+        products.withUnsafeMutableBufferPointer { products in
+            guard let products = products.baseAddress else { return }
+            withUnsafeTemporaryAllocation(of: Double.self, capacity: sl_products_scratch(size)) { scratch in
+                guard let scratch = scratch.baseAddress else { return }
+                table.pointee.add_products(vectors, stride, count, size, products, scratch)
+            }
+        }
+    }
+}

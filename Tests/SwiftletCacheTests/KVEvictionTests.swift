@@ -1,0 +1,167 @@
+import SwiftletTensor
+import SwiftletTestSupport
+import Testing
+
+@testable import SwiftletCache
+
+@Suite("Eviction of single rows")
+struct KVEvictionTests {
+    static let shape = KVLayerShape(headCount: 4, kvHeadCount: 2, keySize: 4, valueSize: 3)
+    static let selectors: [any KVSelector] = [
+        StreamingSelector(), StreamingSelector(sinks: 0), HeavyHitterSelector(),
+        HeavyHitterSelector(recentShare: 0.25, sinks: 3), TOVASelector(), ObservedAttentionSelector(),
+        KeyNormSelector(), RandomSelector(seed: 3),
+    ]
+
+    private let compute = Compute(kernels: .best, threadCount: 1)
+
+    private func tokens(_ first: Int, _ count: Int, plain: Bool, _ random: inout SplitMix64) -> Tokens {
+        Tokens(Self.shape, at: Int32(first)..<Int32(first + count), using: &random, plain: plain)
+    }
+
+    /// The positions that stay in every KV head, by the rule that ranks all rows in ascending order.
+    private func expected(_ sequence: KVSequence, _ selector: any KVSelector, budget: Int) throws -> [[Int32]]
+    {
+        let copy = KVSequence(forking: sequence)
+        try copy.restoreOrder(layer: 0)
+        var selector = selector
+        let view = copy.view(of: 0, phase: .decode)
+        let positions = (0..<Self.shape.kvHeadCount).map(view.positions(ofHead:))
+        #expect(positions.allSatisfy { zip($0, $0.dropFirst()).allSatisfy { $0 < $1 } })
+        guard positions[0].count > budget else { return positions }
+        let selection = selector.select(
+            from: view, budgets: Array(repeating: budget, count: positions.count))
+        return positions.enumerated().map { head, positions in
+            selection.rows(ofHead: head).map { positions[$0] }
+        }
+    }
+
+    private func positions(_ sequence: KVSequence) -> [[Int32]] {
+        (0..<Self.shape.kvHeadCount).map { sequence.positions(layer: 0, head: $0) }
+    }
+
+    @Test(
+        "keeps what ranking all rows would keep, for thousands of steps", arguments: selectors.indices,
+        [false, true])
+    func equivalence(index: Int, plain: Bool) throws {
+        let selector = Self.selectors[index]
+        var random = SplitMix64(seed: UInt64(index))
+        let budget = 21 + index
+        var policy = KVPolicy(selector, rows: [budget])
+        policy.decodeRule = .everyStep
+        let sequence = try KVSequence.test(Self.shape, policy: policy)
+        try sequence.step(tokens(0, 60, plain: plain, &random), compute)
+        try sequence.finishPrompt(phase: .prefill)
+        var moved = false
+        for step in 0..<1_500 {
+            switch step % 97 {
+            case 50:  // a later turn
+                _ = try sequence.beginPrompt(7)
+                #expect(sequence.slot(of: 0).isAscending)
+                try sequence.step(
+                    tokens(sequence.length, 7, plain: plain, &random), phase: .laterTurn, compute)
+                try sequence.finishPrompt(phase: .laterTurn)
+            case 70:  // proposed tokens, of which one is taken
+                try sequence.compressStep(phase: .verify)
+                try sequence.step(
+                    tokens(sequence.length, 3, plain: plain, &random), phase: .verify, compute)
+                try sequence.truncate(to: sequence.length - 2)
+            default:
+                try sequence.step(
+                    tokens(sequence.length, 1, plain: plain, &random), phase: .decode, compute)
+            }
+            let expected = try expected(sequence, selector, budget: budget)
+            try sequence.compressStep(phase: .decode)
+            try #require(positions(sequence) == expected, "step \(step)")
+            moved = moved || !sequence.slot(of: 0).isAscending
+        }
+        // Without a choice TOVA drops the newest row, behind which there is none.
+        #expect(moved || (plain && selector is TOVASelector))
+    }
+
+    @Test("rows and evidence stay together", arguments: 0..<6 as Range<UInt64>)
+    func together(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        var evidence = KVEvidenceRecord(
+            KVEvidence(columnSums: true, rollingRows: 2), shape: Self.shape)
+        var slot = try KVSlot(Self.shape, format: .f32, pool: KVPagePool(), kernels: .best)
+        try slot.append(tokens(0, 150, plain: false, &random))
+        let fork = slot
+        let before = PlainSlot(slot)
+        for head in 0..<4 {
+            evidence.withColumnSums(head: head, rowCount: 140) { sums in
+                for row in 0..<140 { sums[row] = Float(row) }
+            }
+            evidence.addRollingRow(
+                head: head, (0..<150).map { Float(1_000 + $0) }, position: 149)
+        }
+        for _ in 0..<100 {
+            let head = Int.random(in: 0..<2, using: &random)
+            let count = slot.rowCount(ofHead: head)
+            let row = Int.random(in: 0..<count, using: &random)
+            try slot.remove(row, ofHead: head)
+            evidence.remove(row, ofHead: head, rowCount: count)
+        }
+        if let order = slot.ascendingOrder {
+            try slot.reorder(order)
+            evidence.reorder(order)
+        }
+        #expect(slot.isAscending && PlainSlot(fork) == before)
+        for (head, rows) in PlainSlot(slot).heads.enumerated() {
+            #expect(rows == rows.map { before.heads[head][Int($0.position)] })
+            #expect(zip(rows, rows.dropFirst()).allSatisfy { $0.position < $1.position })
+            for member in 0..<2 {
+                let positions = rows.map(\.position)
+                #expect(
+                    evidence.columnSums[head * 2 + member] == positions.map { $0 < 140 ? Float($0) : 0 })
+                #expect(evidence.rollingRows[head * 2 + member][0] == positions.map { Float(1_000 + $0) })
+            }
+        }
+    }
+
+    @Test("free rows leave out the oldest and newest", arguments: 0..<20 as Range<UInt64>)
+    func freeRows(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        let ends: [Int32] = [.min, .max, 0]
+        for count in 1...40 {
+            let all = Set(
+                (0..<count).map { _ in Int32.random(in: -50...500, using: &random) }
+                    + ends.prefix(Int(seed) % 4)
+            ).shuffled(using: &random)
+            let sorted = all.sorted()
+            let forced = KVForcedRows(
+                oldest: Int.random(in: 0...4, using: &random), newest: Int.random(in: 0...9, using: &random))
+            let budget = Int.random(in: 0..<all.count, using: &random)
+            let oldest = min(forced.oldest, budget), newest = min(forced.newest, budget - oldest)
+            let free = all.withUnsafeBufferPointer { KVFreeRows($0, forced: forced, budget: budget) }
+            #expect(
+                all.filter { free?.positions.contains($0) == true }.sorted()
+                    == Array(sorted[oldest..<sorted.count - newest]))
+            let first = all.withUnsafeBufferPointer { all in free?.oldest(all).map { all[$0] } }
+            #expect(first == sorted[oldest])
+        }
+    }
+
+    @Test("sweeps of many queries and scores of few give the same sums")
+    func sweeps() throws {
+        var random = SplitMix64(seed: 1)
+        let shape = KVLayerShape(headCount: 8, kvHeadCount: 2, keySize: 2, valueSize: 1)
+        let all = Tokens(shape, at: 0..<400, using: &random)  // 8 × 400 × 400 scores are too many to be kept
+        let sums = try [400, 130, 1].map { chunk in
+            let sequence = try KVSequence.test(
+                shape, policy: KVPolicy(RecordingSelector(evidence: KVEvidence(columnSums: true))))
+            for first in stride(from: 0, to: 400, by: chunk) {
+                try sequence.step(all[first..<min(first + chunk, 400)], compute)
+            }
+            let view = sequence.view(of: 0, phase: .prefill)
+            return (0..<8).map(view.columnSums(ofQueryHead:))
+        }
+        #expect(sums[0] == sums[1] && sums[0] == sums[2])
+    }
+}
+
+extension KVEvidenceRecord {
+    fileprivate mutating func addRollingRow(head: Int, _ row: [Float], position: Int32) {
+        row.withUnsafeBufferPointer { addRollingRow($0, head: head, position: position) }
+    }
+}
