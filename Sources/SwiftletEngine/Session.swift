@@ -91,6 +91,9 @@ public final class Session {
         if promptCache != nil { try sequence.checkSnapshot() }
     }
 
+    /// Whether the prompt cache on disk can serve a prompt that only begins like a stored one.
+    public var restoresPrefixes: Bool { sequence.policy.prefixIsReusable }
+
     /// Bytes of cached rows.
     public var cacheBytes: Int { sequence.heldBytes }
 

@@ -54,6 +54,7 @@ struct Run: ParsableCommand {
         if output.isVerbose { describe(session, ids, options) }
         Interrupt.listen()
         var generation = try begin(session, ids, options)
+        if output.isVerbose, promptCache.directory != nil { describeRestored(session, generation, ids.count) }
         let written = try stream(&generation)
         try report(
             RunReport(
@@ -109,6 +110,18 @@ struct Run: ParsableCommand {
         if report.generation.finishReason == .cancelled {
             Console.note("swiftlet: stopped by Ctrl-C; the text up to here is kept")
         }
+    }
+
+    /// Says what came from the prompt cache and, for a compressed cache, why there is no more.
+    private func describeRestored(_ session: Session, _ generation: Generation, _ count: Int) {
+        let restored = generation.statistics.restoredTokens
+        let isExplained = session.restoresPrefixes || restored == count
+        Console.note(
+            "prompt cache: \(restored) of \(count) tokens restored"
+                + (isExplained
+                    ? ""
+                    : "; what --kv-policy \(model.policy.specification ?? "") keeps depends on the whole prompt, so that "
+                        + "only the same prompt can be restored"))
     }
 
     private func describe(_ session: Session, _ ids: [TokenID], _ options: GenerationOptions) {

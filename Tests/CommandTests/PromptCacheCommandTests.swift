@@ -36,6 +36,14 @@ extension CommandTests {
             #expect(try await run(flags).errors.contains("tokens from the prompt cache"))
         }
 
+        @Test func verboseSaysWhy() async throws {
+            let flags = ["--kv-policy", "snapkv:window=4", "--kv-budget", "8", "-v"]
+            let first = try await run(flags)
+            #expect(first.errors.contains("prompt cache: 0 of"))
+            #expect(first.errors.contains("only the same prompt can be restored"))
+            #expect(try await run(flags).errors.contains("tokens restored\n"))
+        }
+
         @Test func damageIsAWarning() async throws {
             let expected = try await run(["-q"])
             let name = try #require(files.first)
