@@ -1,3 +1,4 @@
+import SwiftletFormats
 public import SwiftletTensor
 
 /// A kind of quantised file under llama-quantize's name: a format for most matrices, and a mix that keeps more
@@ -50,24 +51,12 @@ public enum QuantizationType: String, CaseIterable, Hashable, Sendable {
     /// The value of `general.file_type` in the file.
     public var fileType: UInt32 {
         switch self {
-        case .f32: 0
-        case .f16: 1
-        case .q4_0: 2
-        case .q4_1: 3
-        case .q8_0: 7
-        case .q5_0: 8
-        case .q5_1: 9
-        case .q2_K: 10
         case .q3_K_S: 11
-        case .q3_K_M: 12
         case .q3_K_L: 13
         case .q4_K_S: 14
-        case .q4_K_M: 15
         case .q5_K_S: 16
-        case .q5_K_M: 17
-        case .q6_K: 18
         case .q2_K_S: 21
-        case .bf16: 32
+        default: format.ggufFileType
         }
     }
 }

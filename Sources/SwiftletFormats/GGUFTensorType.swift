@@ -1,4 +1,4 @@
-import SwiftletTensor
+package import SwiftletTensor
 
 /// The number formats of tensors in GGUF files, by their numbers in the file.
 ///
@@ -33,4 +33,26 @@ struct GGUFTensorType: Hashable, Sendable {
         33: "Q4_0_8_8", 34: "TQ1_0", 35: "TQ2_0", 36: "IQ4_NL_4_4", 37: "IQ4_NL_4_8", 38: "IQ4_NL_8_8",
         39: "MXFP4", 40: "NVFP4",
     ]
+}
+
+extension NumberFormat {
+    /// The value of `general.file_type` for a file whose weights are mostly in this format: llama.cpp's
+    /// `llama_ftype`, the `M` mix of K formats.
+    package var ggufFileType: UInt32 {
+        switch self {
+        case .f16: 1
+        case .q4_0: 2
+        case .q4_1: 3
+        case .q8_0: 7
+        case .q5_0: 8
+        case .q5_1: 9
+        case .q2_K: 10
+        case .q3_K: 12
+        case .q4_K: 15
+        case .q5_K: 17
+        case .q6_K: 18
+        case .bf16: 32
+        case .f32, .i8, .u8, .i16, .i32, .i64, .f64: 0
+        }
+    }
 }

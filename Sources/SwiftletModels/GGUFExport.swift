@@ -205,7 +205,7 @@ package struct GGUFExport {
         for key in file.metadataKeys {
             guard let value = file[key] else { continue }
             let isFileType = key == "general.file_type"
-            entries.append((key, isFileType ? GGUFValue(GGUFModelKeys.fileType(mainFormat)) : value))
+            entries.append((key, isFileType ? GGUFValue(mainFormat.ggufFileType) : value))
         }
         if file["general.quantization_version"] == nil {
             entries.append(("general.quantization_version", GGUFValue(UInt32(2))))

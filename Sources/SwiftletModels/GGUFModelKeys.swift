@@ -43,7 +43,7 @@ package struct GGUFModelKeys {
         ]
         let closing = [("general.quantization_version", GGUFValue(UInt32(2)))]
         return general + sampling + [("general.name", GGUFValue(name))] + sizes() + scaling()
-            + [("general.file_type", GGUFValue(Self.fileType(format)))] + tokenizer + closing
+            + [("general.file_type", GGUFValue(format.ggufFileType))] + tokenizer + closing
     }
 
     /// `rope_freqs.weight`, by which every frequency is divided, or `nil` if keys say it all.
@@ -124,25 +124,6 @@ package struct GGUFModelKeys {
         case .yarn(_, _, _, _, _, truncate: false):
             throw refuse("YaRN blends frequencies without rounding the bounds of its ramp")
         default: break
-        }
-    }
-
-    /// The number for a file whose weights are mostly in one format: llama.cpp's `llama_ftype`.
-    static func fileType(_ format: NumberFormat) -> UInt32 {
-        switch format {
-        case .f16: 1
-        case .q4_0: 2
-        case .q4_1: 3
-        case .q8_0: 7
-        case .q5_0: 8
-        case .q5_1: 9
-        case .q2_K: 10
-        case .q3_K: 12
-        case .q4_K: 15
-        case .q5_K: 17
-        case .q6_K: 18
-        case .bf16: 32
-        case .f32, .i8, .u8, .i16, .i32, .i64, .f64: 0
         }
     }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import SwiftletEngine
 
 /// The root of all commands.
 struct Swiftlet: ParsableCommand {
@@ -29,12 +30,9 @@ struct Swiftlet: ParsableCommand {
               cd ~/.config/fish/completions
               swiftlet --generate-completion-script fish > swiftlet.fish
             """,
-        version: "swiftlet \(version)",
+        version: Release.name,
         subcommands: [
             Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Bench.self,
             Quantize.self, Synth.self, KV.self,
         ])
-
-    /// The version of this release, as in the change log.
-    static let version = "0.1.0"
 }

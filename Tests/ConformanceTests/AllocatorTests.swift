@@ -1,4 +1,5 @@
 import SwiftletCache
+import SwiftletTensor
 import SwiftletTestSupport
 import Testing
 
@@ -44,6 +45,22 @@ import Testing
         #expect(budgets.last == 20 && budgets.first == 780)
         #expect(
             PyramidLayers.roundedBudgets(mean: 10, length: 100, layers: 1, window: 4, beta: 20) == [10])
+    }
+
+    @Test("exempt layers keep every row inside the budget, or the budget is refused")
+    func exempt() throws {
+        let allocator = ExemptLayers(bottom: 1, top: 1)
+        var demand = KVDemand(
+            total: 250, rowCounts: [100, 90, 90, 100], minimum: 4, statistics: [0, 0, 0, 0])
+        #expect(try allocator.budgets(for: demand) == [100, 25, 25, 100])
+        demand.total = 209
+        #expect(try allocator.budgets(for: demand) == [100, 5, 4, 100])
+        demand.total = 207
+        #expect(throws: SwiftletError.self) { try allocator.budgets(for: demand) }
+        demand.total = 1000
+        #expect(try allocator.budgets(for: demand) == demand.rowCounts)
+        demand.total = 380
+        #expect(try ExemptLayers(bottom: 9, top: 9).budgets(for: demand) == demand.rowCounts)
     }
 
     @Test("more attention to keep never needs fewer rows; rows without attention do not count")

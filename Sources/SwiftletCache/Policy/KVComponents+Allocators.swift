@@ -2,7 +2,7 @@ import SwiftletTensor
 
 /// Allocators and mergers by name, and the methods that are known under one name for several parts.
 extension KVComponent {
-    static let allocators: [KVComponent] = [pyramid, zigzag, variance, adakv, merge]
+    static let allocators: [KVComponent] = [pyramid, exempt, zigzag, variance, adakv, merge]
     static let methods: [KVComponent] = [pyramidkv, zigzagkv, d2o]
 
     static let betaOption = Option("beta", "how much less the last layer keeps than the mean; default: 20")
@@ -14,6 +14,19 @@ extension KVComponent {
     ) { (draft, arguments) throws(SwiftletError) in
         draft.policy.layers = PyramidLayers(
             beta: try arguments.number("beta", default: 20, in: 1...1_000))
+    }
+
+    static let exempt = KVComponent(
+        "exempt", parts: [.layers], summary: "Lets the first and last layers keep everything.",
+        source: "skip_layers of Knorm, Devoto et al., 2024, arXiv:2406.11430", lowersPrefillMemory: true,
+        options: [
+            Option("bottom", "lowest layers that keep every row; default: 2"),
+            Option("top", "highest layers that keep every row; default: 0"),
+        ]
+    ) { (draft, arguments) throws(SwiftletError) in
+        draft.policy.layers = ExemptLayers(
+            bottom: try arguments.integer("bottom", default: 2, in: 0...1_000),
+            top: try arguments.integer("top", default: 0, in: 0...1_000))
     }
 
     static let pyramidkv = KVComponent(

@@ -116,6 +116,9 @@ public struct KVPolicy: Sendable {
             }
             try retrieval.validate(layers: shapes)
         }
+        if hiddenRows != nil, positions == .slot {
+            try refuse("rows that go on to higher layers keep their positions, so they cannot be renumbered")
+        }
         if selector != nil, hiddenRows != nil, merger != nil {
             try refuse("a merger needs the rows that the prompt's layers dropped")
         }

@@ -35,8 +35,6 @@ public struct KVCalibration: Sendable {
 
     /// Most pieces of a text.
     static let sampleLimit = 100_000
-    /// What writes profiles.
-    package static let creator = "swiftlet 0.1.0"
 
     /// Tokenises a text.
     ///
@@ -139,7 +137,7 @@ public struct KVCalibration: Sendable {
             subject: KVProfile.Subject(model),
             provenance: KVProfile.Provenance(
                 text: name, textFingerprint: textFingerprint, samples: samples.count,
-                tokens: samples.first?.count ?? 0, seed: options.seed, creator: Self.creator),
+                tokens: samples.first?.count ?? 0, seed: options.seed, creator: Release.name),
             content: content)
     }
 

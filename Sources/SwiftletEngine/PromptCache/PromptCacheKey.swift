@@ -15,7 +15,7 @@ struct PromptCacheKey {
     /// rows are read shares the files of the full cache.
     init(_ session: Session) {
         var hash = Fingerprint()
-        hash.combine(KVCalibration.creator)
+        hash.combine(Release.name)
         hash.combine(session.model.fingerprint)
         if let tokenizer = session.model.tokenizer { Self.combine(tokenizer, into: &hash) }
         hash.combine(session.instructionSet)
