@@ -22,7 +22,7 @@ extension CommandTests {
         }
 
         @Test func versionAndCommandlessHelp() async throws {
-            #expect(try await CommandRun(["--version"]).text == "swiftlet \(Swiftlet.version)\n")
+            #expect(try await CommandRun(["--version"]).text == "\(Release.name)\n")
             #expect(try await CommandRun([]).status == 0)
         }
 
