@@ -102,7 +102,7 @@ extension BenchField {
         let policy = result?.policy
         return [
             .init("kv_policy", text(policy?.specification)),
-            .init("kv_budget", text(policy.flatMap { $0.evicts ? "\($0.effectiveBudget)" : nil })),
+            .init("kv_budget", text(policy?.statedBudget.map { "\($0)" })),
             .init("mean_rows", number(result?.cache.meanRows)),
             .init("peak_cache_bytes", integer(result?.cache.peakBytes)),
             .init("resident_cache_bytes", integer(result?.cache.residentBytes)),

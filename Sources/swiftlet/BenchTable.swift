@@ -103,7 +103,7 @@ struct BenchTable {
     private func policy(_ result: BenchmarkResult) -> [String] {
         let (policy, cache, comparison) = (result.policy, result.cache, result.comparison)
         return [
-            policy.specification + (policy.evicts ? " \(policy.effectiveBudget)" : ""),
+            policy.specification + (policy.statedBudget.map { " \($0)" } ?? ""),
             formatNumber(cache.meanRows, 1), comparison.map { percent($0.heldShare) } ?? "",
             formatBytes(cache.peakBytes), cache.residentBytes.map(formatBytes) ?? "",
             formatNumber(result.bytesReadPerToken / 1e6, 1),

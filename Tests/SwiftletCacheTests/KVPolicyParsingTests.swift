@@ -33,6 +33,8 @@ struct KVPolicyParsingTests {
         arguments: [
             ("", "is empty"), ("fulll", "did you mean 'full'"), ("full+full", "both decide which rows stay"),
             ("f16+f32", "both decide the number format"), ("slots", "only where a selector drops some"),
+            ("random+slots", "goes by the positions"), ("pyramidinfer+slots", "both decide"),
+            ("uncomp:p,kernel=4", "an odd number"),
             ("full:x=1", "has no setting 'x'; it has no settings"), ("full:7", "not of the form name=value"),
             ("table", "needs a file"), ("+full", "unknown component ''"), ("full+", "unknown component ''"),
             ("table:/no/such/file", "/no/such/file"), ("q8_0+cache:v=q4_0", "both decide the number format"),

@@ -53,6 +53,9 @@ public struct ObservedAttentionSelector: KVSelector {
     /// Published for prompts: generated tokens add to the rows.
     public var decodeRule: KVDecodeRule { .append }
 
+    /// A row's age is its position's.
+    public var allowsRenumbering: Bool { false }
+
     /// A mean per row.
     public var ranking: KVRowRanking { .recorded }
 

@@ -86,6 +86,9 @@ struct PyramidInferDecode: KVSelector {
 
     var decodeRule: KVDecodeRule { .own }
 
+    /// Blocks of generated tokens are thinned, whatever the budget.
+    var boundsGeneration: Bool { false }
+
     func needs(promptLength: Int) -> KVEvidence { KVEvidence() }
 
     func decodeNeeds(promptLength: Int) -> KVEvidence { KVEvidence(rollingRows: 1) }

@@ -12,6 +12,9 @@ public struct RandomSelector: KVSelector {
     /// Published for prompts: generated tokens add to the rows.
     public var decodeRule: KVDecodeRule { .append }
 
+    /// Ranks follow positions.
+    public var allowsRenumbering: Bool { false }
+
     /// A hash per row.
     public var ranking: KVRowRanking {
         .fixed { [self] rows, head, layer in scores(of: rows, head: head, in: layer) }

@@ -30,7 +30,7 @@ public struct SnapKVSelector: KVSelector {
         self.pooling = pooling
     }
 
-    /// Published for prompts: generated tokens add to the rows. by the newest queries.
+    /// Published for prompts: generated tokens add to the rows.
     public var decodeRule: KVDecodeRule { .append }
 
     /// The newest queries.

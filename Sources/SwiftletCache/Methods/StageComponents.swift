@@ -56,7 +56,7 @@ extension KVComponent {
         settings.dropsHiddenRows = try arguments.flag("stage", default: false)
         settings.groups = try arguments.integer("groups", default: settings.groups, in: 1...1_024)
         settings.window = try arguments.integer("window", default: settings.window, in: 1...65_536)
-        settings.kernel = try arguments.integer("kernel", default: settings.kernel, in: 1...65_535)
+        settings.kernel = try arguments.oddInteger("kernel", default: settings.kernel, in: 1...65_535)
         settings.stageStep = try arguments.integer("step", default: settings.stageStep, in: 0...(1 << 30))
         settings.stageMinimum = try arguments.integer(
             "min", default: settings.stageMinimum, in: 1...(1 << 30))

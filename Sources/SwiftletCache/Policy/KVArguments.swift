@@ -29,6 +29,15 @@ public struct KVArguments: Sendable {
         return value
     }
 
+    /// Takes an odd number.
+    public mutating func oddInteger(
+        _ name: String, default fallback: Int, in range: ClosedRange<Int>
+    ) throws(SwiftletError) -> Int {
+        let value = try integer(name, default: fallback, in: range)
+        guard !value.isMultiple(of: 2) else { throw refusal(name, "\(value)", "an odd number") }
+        return value
+    }
+
     /// Takes a number.
     public mutating func number(
         _ name: String, default fallback: Double, in range: ClosedRange<Double>

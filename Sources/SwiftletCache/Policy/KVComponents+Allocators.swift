@@ -32,7 +32,7 @@ extension KVComponent {
     static let pyramidkv = KVComponent(
         "pyramidkv", parts: [.layers, .selector], summary: "Is pyramid+snapkv.",
         source: "PyramidKV, Cai et al., 2024, arXiv:2406.02069", needs: "the newest queries",
-        lowersPrefillMemory: true, options: [betaOption] + snapOptions
+        lowersPrefillMemory: true, options: [betaOption] + snapOptions(window: 64, kernel: 5)
     ) { (draft, arguments) throws(SwiftletError) in
         try pyramid.add(&draft, &arguments)
         try addSnapKV(&draft, &arguments)
@@ -63,7 +63,7 @@ extension KVComponent {
         "zigzagkv", parts: [.layers, .selector], summary: "Is zigzag+snapkv:window=32,kernel=1.",
         source: "ZigZagKV, Zhong et al., 2024, arXiv:2412.09036", needs: "the newest queries",
         options: zigzagOptions + [Option("queries", "newest queries that are asked; default: 32")]
-            + snapOptions
+            + snapOptions(window: 32, kernel: 1)
     ) { (draft, arguments) throws(SwiftletError) in
         try addZigZag(&draft, &arguments)
         try addSnapKV(&draft, &arguments, window: 32, kernel: 1)
@@ -95,7 +95,8 @@ extension KVComponent {
 
     static let merge = KVComponent(
         "merge", parts: [.merger], summary: "Folds evicted rows into the most similar kept ones.",
-        source: "D2O, Wan et al., 2024, arXiv:2406.13035", options: mergeOptions
+        source: "D2O, Wan et al., 2024, arXiv:2406.13035", lowersPrefillMemory: true,
+        options: mergeOptions
     ) { (draft, arguments) throws(SwiftletError) in try addMerger(&draft, &arguments) }
 
     private static func addMerger(
@@ -128,7 +129,7 @@ extension KVComponent {
     static let adakv = KVComponent(
         "adakv", parts: [.heads],
         summary: "Lets the heads of a layer compete for its rows; every head's memory is its own.",
-        source: "AdaKV, Feng et al., 2024, arXiv:2407.11550",
+        source: "AdaKV, Feng et al., 2024, arXiv:2407.11550", lowersPrefillMemory: true,
         options: [Option("alpha", "share of the budget that is every head's own; default: 0.2")]
     ) { (draft, arguments) throws(SwiftletError) in
         draft.policy.heads = AdaptiveHeads(

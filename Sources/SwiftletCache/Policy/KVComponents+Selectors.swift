@@ -43,21 +43,22 @@ extension KVComponent {
         summary:
             "Keeps the rows that the newest queries attend to, pooled over neighbours, and these queries.",
         source: "SnapKV, Li et al., 2024, arXiv:2404.14469", needs: "the newest queries",
-        lowersPrefillMemory: true, options: snapOptions
+        lowersPrefillMemory: true, options: snapOptions(window: 64, kernel: 5)
     ) { (draft, arguments) throws(SwiftletError) in try addSnapKV(&draft, &arguments) }
 
-    static let snapOptions = [
-        Option("window", "newest queries that are asked; default: 64"),
-        Option("kernel", "rows that are pooled, odd; default: 5"),
-        Option("pooling", "avg or max; default: avg"), KVPolicyDraft.decodeOption,
-    ]
+    static func snapOptions(window: Int, kernel: Int) -> [Option] {
+        [
+            Option("window", "newest queries that are asked; default: \(window)"),
+            Option("kernel", "rows that are pooled, odd; default: \(kernel)"),
+            Option("pooling", "avg or max; default: avg"), KVPolicyDraft.decodeOption,
+        ]
+    }
 
     static func addSnapKV(
         _ draft: inout KVPolicyDraft, _ arguments: inout KVArguments, window: Int = 64, kernel: Int = 5
     ) throws(SwiftletError) {
         let window = try arguments.integer("window", default: window, in: 1...1_000_000)
-        let kernel = try arguments.integer("kernel", default: kernel, in: 1...1_001)
-        guard kernel % 2 == 1 else { throw arguments.refusal("kernel", "\(kernel)", "an odd number") }
+        let kernel = try arguments.oddInteger("kernel", default: kernel, in: 1...1_001)
         let pooling = try arguments.choice(
             "pooling", default: SnapKVSelector.Pooling.average, from: ["avg": .average, "max": .maximum])
         try draft.select(
@@ -80,7 +81,7 @@ extension KVComponent {
     static let expected = KVComponent(
         "expected", parts: [.selector],
         summary: "Keeps the rows that future queries are expected to attend to.",
-        source: "Expected Attention, Devoto et al., 2025, as in kvpress",
+        source: "Expected Attention, Devoto et al., 2025, arXiv:2510.00636",
         needs: "mean and covariance of the queries", lowersPrefillMemory: true,
         options: [
             Option("sinks", "first rows that stay; default: 4"),

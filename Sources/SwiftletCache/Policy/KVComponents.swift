@@ -28,7 +28,7 @@ extension KVComponent {
     /// Equal budgets, spelled out.
     static let uniform = KVComponent(
         "uniform", parts: [.layers], summary: "Gives every layer the same budget; the default.",
-        source: "the usual baseline"
+        source: "the usual baseline", lowersPrefillMemory: true
     ) { (draft, _) throws(SwiftletError) in draft.policy.layers = UniformLayers() }
 
     /// Budgets from a file.
@@ -36,6 +36,7 @@ extension KVComponent {
         "table", parts: [.layers],
         summary: "Gives every layer the rows that a file lists, whatever the budget.",
         source: "whole numbers, one per layer that stores rows, apart by spaces, commas or lines",
+        lowersPrefillMemory: true,
         options: [Option("file", "path of the list; the name may be left out")]
     ) { (draft, arguments) throws(SwiftletError) in
         guard let path = arguments.path("file") else {
@@ -48,6 +49,6 @@ extension KVComponent {
     static let slots = KVComponent(
         "slots", parts: [.positions],
         summary: "Renumbers kept rows without gaps and rotates their keys along.",
-        source: "StreamingLLM, Xiao et al., 2023, arXiv:2309.17453, §3.2"
+        source: "StreamingLLM, Xiao et al., 2023, arXiv:2309.17453, §3.2", lowersPrefillMemory: true
     ) { (draft, _) throws(SwiftletError) in draft.policy.positions = .slot }
 }

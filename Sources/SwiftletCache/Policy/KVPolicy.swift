@@ -49,6 +49,11 @@ public struct KVPolicy: Sendable {
     /// The bound, or the default where none is set.
     public var effectiveBudget: KVBudget { budget ?? Self.defaultBudget }
 
+    /// The bound that is kept to; `nil` if every row stays, or where a method's own plan says what leaves.
+    public var statedBudget: KVBudget? {
+        budget == nil && selector?.boundsGeneration == false || !evicts ? nil : effectiveBudget
+    }
+
     /// Whether rows or hidden rows may be dropped.
     public var evicts: Bool { (selector != nil || hiddenRows != nil) && budget != .share(1) }
 
@@ -116,8 +121,13 @@ public struct KVPolicy: Sendable {
             }
             try retrieval.validate(layers: shapes)
         }
-        if hiddenRows != nil, positions == .slot {
-            try refuse("rows that go on to higher layers keep their positions, so they cannot be renumbered")
+        if positions == .slot, hiddenRows != nil || selector?.allowsRenumbering == false {
+            try refuse("this selector goes by the positions of rows, so they cannot be renumbered")
+        }
+        if let budget, let selector, !selector.boundsGeneration, !budget.isShare {
+            try refuse(
+                "the budget \(budget) is a bound, but generated tokens are thinned by a fixed share; give a share "
+                    + "of the prompt such as 60%")
         }
         if selector != nil, hiddenRows != nil, merger != nil {
             try refuse("a merger needs the rows that the prompt's layers dropped")

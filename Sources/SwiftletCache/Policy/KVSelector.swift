@@ -68,6 +68,10 @@ public protocol KVSelector: KVSavedState, Sendable {
     var comparesAcrossHeads: Bool { get }
     /// How rows compare one by one; says the same as the scores.
     var ranking: KVRowRanking { get }
+    /// Whether rows can be renumbered: not if scores count the tokens since a row's position, or follow it.
+    var allowsRenumbering: Bool { get }
+    /// Whether ``KVDecodeRule/own`` keeps to the budget.
+    var boundsGeneration: Bool { get }
     /// What must be recorded during attention for ``scores(of:)`` to work; each item costs memory.
     func needs(promptLength: Int) -> KVEvidence
     /// What of it must be recorded while tokens are generated.
@@ -85,6 +89,12 @@ public protocol KVSelector: KVSavedState, Sendable {
 extension KVSelector {
     /// Rows are ranked in ascending order.
     public var ranking: KVRowRanking { .ordered }
+
+    /// Positions do not enter the scores, and rows are not rewritten token by token.
+    public var allowsRenumbering: Bool { decodeRule != .own }
+
+    /// The budget is a bound.
+    public var boundsGeneration: Bool { true }
 
     /// Scores are probabilities.
     public var comparesAcrossHeads: Bool { true }
