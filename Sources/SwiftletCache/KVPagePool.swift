@@ -19,6 +19,7 @@ public final class KVPagePool: Sendable {
     private struct State {
         var arenas: [Arena] = []
         var free: [Int: [UInt]] = [:]  // page size → addresses of free pages
+        var sharers: [UInt: Int] = [:]  // system page of which pages in use hold parts → how many
         var heldBytes = 0
         var peakBytes = 0
     }
@@ -92,6 +93,7 @@ public final class KVPagePool: Sendable {
                 return nil
             }
             guard let address = state.free[byteCount]?.popLast() else { return nil }
+            for page in Self.sharedPages(address, byteCount) { state.sharers[page, default: 0] += 1 }
             state.heldBytes += byteCount
             state.peakBytes = max(state.peakBytes, state.heldBytes)
             return UnsafeMutableRawPointer(bitPattern: address)
@@ -104,22 +106,38 @@ public final class KVPagePool: Sendable {
         let mask = Self.systemPage - 1
         let first = (address + mask) & ~mask
         let end = (address + UInt(byteCount)) & ~mask
-        if end > first {
-            madvise(UnsafeMutableRawPointer(bitPattern: first), Int(end - first), Self.discard)
-        }
+        if end > first { Self.discard(first, Int(end - first)) }
         state.withLock { state in
+            for page in Self.sharedPages(address, byteCount) {
+                let others = state.sharers[page, default: 1] - 1
+                state.sharers[page] = others > 0 ? others : nil
+                if others == 0 { Self.discard(page, Int(Self.systemPage)) }
+            }
             state.free[byteCount, default: []].append(address)
             state.heldBytes -= byteCount
         }
     }
 
-    #if canImport(Darwin)
-        private static let discard = MADV_FREE
-    #elseif canImport(Musl)
-        private static let discard = MADV_DONTNEED
-    #else
-        private static let discard = Int32(MADV_DONTNEED)
-    #endif
+    /// The system pages at both ends of a page that it shares with its neighbours.
+    private static func sharedPages(_ address: UInt, _ byteCount: Int) -> [UInt] {
+        let mask = systemPage - 1
+        let end = address + UInt(byteCount)
+        let first = address & mask == 0 ? nil : address & ~mask
+        let last = end & mask == 0 || first == end & ~mask ? nil : end & ~mask
+        return [first, last].compactMap { $0 }
+    }
+
+    /// Gives memory back to the system; its contents are lost unless it lies in a file.
+    private static func discard(_ address: UInt, _ byteCount: Int) {
+        #if canImport(Darwin)
+            let advice = MADV_FREE
+        #elseif canImport(Musl)
+            let advice = MADV_DONTNEED
+        #else
+            let advice = Int32(MADV_DONTNEED)
+        #endif
+        madvise(UnsafeMutableRawPointer(bitPattern: address), byteCount, advice)
+    }
 
     /// Why ``take(_:)`` gave nothing.
     var noRoom: SwiftletError {

@@ -33,6 +33,30 @@ struct KVMemoryTests {
         #expect(pool.peakBytes == 2 * 2 * pages * pageBytes)
     }
 
+    @Test(
+        "the system gets back what pages leave, also where they share its pages",
+        arguments: [64, 1_088, 4_096, 8_704, 9_024, 16_384])
+    func resident(byteCount: Int) throws {
+        let pool = KVPagePool()
+        var random = SplitMix64(seed: UInt64(byteCount))
+        var pages: [UnsafeMutableRawPointer] = []
+        for _ in 0..<200 {
+            let page = try #require(pool.take(byteCount))
+            memset(page, 1, byteCount)
+            pages.append(page)
+        }
+        let full = try #require(pool.residentBytes)
+        #expect(full >= pool.heldBytes && full <= pool.heldBytes + 2 * Int(getpagesize()))
+        for _ in 0..<150 {
+            pool.giveBack(pages.remove(at: Int.random(in: 0..<pages.count, using: &random)), byteCount)
+        }
+        for page in pages { #expect(page.load(as: UInt8.self) == 1) }
+        let half = try #require(pool.residentBytes)
+        #expect(half <= pool.heldBytes + 2 * pages.count * Int(getpagesize()))
+        for page in pages { pool.giveBack(page, byteCount) }
+        #expect(pool.residentBytes == 0 && pool.heldBytes == 0)
+    }
+
     @Test("dropped rows return whole pages, head by head")
     func dropped() throws {
         let pool = KVPagePool()
