@@ -25,9 +25,10 @@ struct KVHead {
     var rowCount: Int { positions.count }
 
     /// Bytes of pages and positions.
-    var heldBytes: Int {
-        (pages.count + copies.count) * geometry.pageBytes + positions.capacity * MemoryLayout<Int32>.stride
-    }
+    var heldBytes: Int { (pages.count + copies.count) * geometry.pageBytes + positionBytes }
+
+    /// Bytes of positions.
+    var positionBytes: Int { positions.capacity * MemoryLayout<Int32>.stride }
 
     /// What a query reads that sees the rows from a position on; `nil` is all.
     func read(from first: Int32?) -> KVRead { read(rows: rowCount - (first.map(rowsBefore) ?? 0)) }

@@ -24,7 +24,7 @@ extension KVSequence {
         for layer in layout.storingLayers { try restoreOrder(layer: layer) }
         let total = length + count
         let rows = try budgetRows(promptLength: total)
-        let caps = layout.storingLayers.map { max(rowCount(layer: $0) + count, rows) }
+        let caps = layout.storingLayers.map { max(maximumRowCount(layer: $0) + count, rows) }
         try compressor.begin(
             KVPrompt(
                 length: total, start: length, layerCount: layout.layers.count,
@@ -55,7 +55,7 @@ extension KVSequence {
         if compressor.budgets == nil {
             let allocator = compressor.policy.layers
             let rows = try budgetRows(promptLength: length)
-            let rowCounts = layers.map { max(rowCount(layer: $0), rows) }
+            let rowCounts = layers.map { max(maximumRowCount(layer: $0), rows) }
             let statistics = layers.map { allocator.statistic(of: view(of: $0, phase: phase)) }
             try self.compressor?.allocate(rows: rows, rowCounts: rowCounts, statistics: statistics)
         }
@@ -86,8 +86,10 @@ extension KVSequence {
         }
         try restoreOrder(layer: layer)
         guard let outcome = compressor?.outcome(at: index, view(of: layer, phase: phase)) else { return }
+        if phase != .decode { notePeak() }
         for (head, rewrites) in outcome.rewrites.enumerated() {
             for rewrite in rewrites {
+                if let didMerge { didMerge(layer, head, positions(layer: layer, head: head)[rewrite.row]) }
                 try self.rewrite(
                     layer: layer, head: head, row: rewrite.row, key: rewrite.key, value: rewrite.value)
             }
@@ -98,12 +100,12 @@ extension KVSequence {
     }
 
     /// Most rows that a KV head of a layer holds.
-    private func rowCount(layer: Int) -> Int {
+    func maximumRowCount(layer: Int) -> Int {
         (0..<layout.layers[layer].kvHeadCount).reduce(0) { max($0, rowCount(layer: layer, head: $1)) }
     }
 
     /// Rows per layer and KV head on average that the budget allows after `promptLength` tokens.
-    private func budgetRows(promptLength: Int) throws(SwiftletError) -> Int {
+    func budgetRows(promptLength: Int) throws(SwiftletError) -> Int {
         guard let compressor else { return promptLength }
         let rows: Int
         switch compressor.budget {

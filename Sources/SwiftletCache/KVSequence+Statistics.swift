@@ -1,3 +1,5 @@
+package import SwiftletTensor
+
 /// What attention of one token reads of one layer's cache.
 public struct KVRead: Hashable, Sendable {
     /// Rows, summed over the KV heads.
@@ -16,6 +18,21 @@ public struct KVRead: Hashable, Sendable {
     public static func + (left: KVRead, right: KVRead) -> KVRead {
         KVRead(rows: left.rows + right.rows, bytes: left.bytes + right.bytes)
     }
+}
+
+/// What a sequence holds, in bytes.
+public struct KVUse: Hashable, Sendable {
+    /// Pages of keys and values.
+    public var pages = 0
+    /// Positions of rows.
+    public var positions = 0
+    /// What the policy recorded.
+    public var evidence = 0
+    /// An index of the rows, for a policy that fetches them.
+    public var index = 0
+
+    /// Everything.
+    public var bytes: Int { pages + positions + evidence + index }
 }
 
 /// What a sequence holds and reads, counted and not estimated.
@@ -40,6 +57,47 @@ extension KVSequence {
             if layout.ownsSlot(layer) { reads[layer].bytes += records[layer].bytesPerStep }
         }
     }
+
+    /// What is held.
+    public var use: KVUse {
+        var use = KVUse()
+        for case let slot? in slots {
+            use.positions += slot.positionBytes
+            use.pages += slot.heldBytes - slot.positionBytes
+        }
+        use.evidence = records.reduce(0) { $0 + $1.heldBytes }
+        use.index = retrieval?.heldBytes ?? 0
+        return use
+    }
+
+    func notePeak() { peakBytes = max(peakBytes, heldBytes) }
+
+    /// The most bytes of rows and positions while a prompt of `count` more tokens is read.
+    ///
+    /// If the first prompt goes layer by layer, only one layer is ever full.
+    ///
+    /// - Throws: `.invalidArgument` if the budget is below what the policy keeps in any case.
+    package func bytesNeeded(reading count: Int) throws(SwiftletError) -> Int {
+        let layers = layout.storingLayers
+        let rowBytes = layers.map { layer in
+            let shape = layout.layers[layer]
+            return (format.rowBytes(shape) ?? 0) + shape.kvHeadCount * MemoryLayout<Int32>.stride
+        }
+        let full = layers.map { maximumRowCount(layer: $0) + count }
+        guard length == 0, policy.wantsLayerMajor, policy.hiddenRows == nil else {
+            return zip(full, rowBytes).reduce(0) { $0 + $1.0 * $1.1 }
+        }
+        let rows = try budgetRows(promptLength: count)
+        let budgets = try policy.layers.budgets(
+            for: KVDemand(
+                total: rows * layers.count, rowCounts: full, minimum: 0, statistics: full.map { _ in 0 }))
+        let kept = zip(budgets, full).map { min($0, $1) }
+        let atOnce = layers.indices.map { (full[$0] - kept[$0]) * rowBytes[$0] }.max() ?? 0
+        return atOnce + layers.indices.reduce(0) { $0 + kept[$1] * rowBytes[$1] }
+    }
+
+    /// Whether a first prompt goes through the model layer by layer, all its rows of activations at once.
+    package var readsLayerMajor: Bool { length == 0 && policy.evicts && policy.wantsLayerMajor }
 
     /// Rows per KV head, on average over the heads of all layers that store rows.
     public var meanRowCount: Double {

@@ -15,6 +15,10 @@ public final class KVSequence {
     /// Tokens seen, which is the position of the next one. Dropped rows still count.
     public private(set) var length = 0
 
+    /// The most bytes of rows, positions and evidence that were ever held at once.
+    public internal(set) var peakBytes = 0
+    /// Called for every row that takes in evicted ones.
+    package var didMerge: ((_ layer: Int, _ head: Int, _ position: Int32) -> Void)?
     /// What attention of the last generated token read, by layer.
     public internal(set) var reads: [KVRead]
 
@@ -81,10 +85,7 @@ public final class KVSequence {
     }
 
     /// Bytes of all rows, positions and evidence.
-    public var heldBytes: Int {
-        slots.reduce(retrieval?.heldBytes ?? 0) { $0 + ($1?.heldBytes ?? 0) }
-            + records.reduce(0) { $0 + $1.heldBytes }
-    }
+    public var heldBytes: Int { use.bytes }
 
     /// Rows held by one KV head of a layer; a borrower answers for the slot that it reads.
     public func rowCount(layer: Int, head: Int) -> Int { slot(of: layer).rowCount(ofHead: head) }
@@ -125,7 +126,10 @@ public final class KVSequence {
     }
 
     /// Marks `count` tokens as seen, after they have been through all layers.
-    package func advance(by count: Int) { length += count }
+    package func advance(by count: Int) {
+        length += count
+        notePeak()
+    }
 
     /// Takes back the tokens from `position` on, as after a rejected speculation.
     ///

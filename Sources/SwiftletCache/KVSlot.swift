@@ -26,6 +26,9 @@ package struct KVSlot {
     /// Bytes of all pages and positions.
     package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
 
+    /// Bytes of the positions among them.
+    var positionBytes: Int { heads.reduce(0) { $0 + $1.positionBytes } }
+
     /// What a query reads that sees the rows from a position on; `nil` is all.
     func read(from first: Int32?) -> KVRead { heads.reduce(KVRead()) { $0 + $1.read(from: first) } }
 

@@ -54,6 +54,10 @@ public final class Session {
     public internal(set) var tokens: [TokenID] = []
     /// Tokens of the last ``feed(_:progress:)`` that came from the prompt cache on disk.
     public private(set) var restoredCount = 0
+    /// The cache policy as it was written.
+    let specification: String
+    /// The cache when the last prompt was done.
+    private(set) var afterPrompt: CacheReport.AfterPrompt?
     package let sequence: KVSequence
     package let runner: Runner
     /// What the system says about free memory; tests say something else.
@@ -80,6 +84,7 @@ public final class Session {
         contextLength = options.contextLength ?? model.configuration.contextLength
         batchSize = options.batchSize
         promptCache = options.promptCache
+        specification = options.policy.specification
         runner = Runner(
             model: model.network,
             compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
@@ -97,8 +102,8 @@ public final class Session {
     /// Bytes of cached rows.
     public var cacheBytes: Int { sequence.heldBytes }
 
-    /// The most bytes of cache pages ever held at once.
-    public var peakCacheBytes: Int { max(sequence.pool.peakBytes, sequence.heldBytes) }
+    /// The most bytes of the cache ever held at once.
+    public var peakCacheBytes: Int { max(sequence.pool.peakBytes, sequence.peakBytes, sequence.heldBytes) }
 
     /// Threads in use.
     public var threadCount: Int { runner.compute.pool.threadCount }
@@ -116,6 +121,7 @@ public final class Session {
         _ ids: [TokenID], progress: (Int) -> Bool = { _ in true }
     ) throws(SwiftletError) -> [Float]? {
         restoredCount = 0
+        defer { notePrompt() }
         guard let promptCache else { return try process(ids, progress) }
         try reserve(ids)
         let (known, prompt) = (tokens.count, tokens + ids)
@@ -146,7 +152,14 @@ public final class Session {
     public func feed(
         _ ids: [TokenID], emittingAll emit: (_ position: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
     ) throws(SwiftletError) {
+        defer { notePrompt() }
         try prefill(ids, .all, { _ in true }) { emit(Int($0), $1) }
+    }
+
+    private func notePrompt() {
+        afterPrompt = CacheReport.AfterPrompt(
+            tokenCount: tokens.count, meanRows: sequence.meanRowCount, bytes: sequence.heldBytes,
+            peakBytes: peakCacheBytes, activationBytes: runner.workspaceBytes)
     }
 
     /// Processes tokens; if memory runs out on the way, the session is as before.
@@ -211,9 +224,12 @@ public final class Session {
                     + (tokens.isEmpty ? "" : " after \(tokens.count) of the conversation")
                     + ", the context holds \(contextLength); shorten it or raise -c")
         }
-        let total = tokens.count + ids.count
-        let batch = activationBytes(rows: min(batchSize, ids.count)) - runner.workspaceBytes
-        try checkMemory(total * bytesPerToken - sequence.heldBytes + max(batch, 0), total)
+        var activations = activationBytes(rows: min(batchSize, ids.count))
+        if sequence.readsLayerMajor {
+            activations += ids.count * model.configuration.hiddenSize * MemoryLayout<Float>.stride
+        }
+        let cache = try sequence.bytesNeeded(reading: ids.count) - sequence.heldBytes
+        try checkMemory(cache + max(activations - runner.workspaceBytes, 0), tokens.count + ids.count)
     }
 
     private func checkMemory(_ bytes: Int, _ tokenCount: Int) throws(SwiftletError) {

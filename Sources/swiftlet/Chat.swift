@@ -68,6 +68,7 @@ struct Chat: ParsableCommand {
                 "\(loaded.name), chat format \(format.rawValue), context \(session.contextLength) tokens; "
                     + "/reset forgets, Ctrl-C ends an answer, Ctrl-D or /exit the conversation")
         }
+        defer { if let summary = session.cacheReport.summary { Console.note(summary) } }
         while let message = Self.readMessage() {
             switch message.trimmingCharacters(in: .whitespacesAndNewlines) {
             case "": continue

@@ -43,6 +43,7 @@ struct Logits: ParsableCommand {
         } else {
             try printTable(ids, session)
         }
+        if let summary = session.cacheReport.summary { Console.note(summary) }
     }
 
     /// Writes row by row, so that a long text with a large vocabulary needs no more memory than one row.

@@ -21,7 +21,7 @@ struct RunReport {
             \(s.generatedTokens) tokens, \(formatNumber(s.generationRate, 1)) per second · \
             cache \(formatBytes(s.cacheBytes)) · peak memory \(formatBytes(MemoryProbe.peakResidentBytes)) · \
             ended by \(reason)]
-            """
+            """ + (session.cacheReport.summary.map { "\n\($0)" } ?? "")
     }
 
     private var reason: String {
@@ -50,6 +50,8 @@ struct RunReport {
             writer.member("model", model.name)
             writeTimings(&writer)
             writeMemory(&writer)
+            writer.key("cache")
+            session.cacheReport.write(to: &writer)
         }
         return writer.text
     }
