@@ -12,13 +12,14 @@ extension CommandTests {
             "help texts are as recorded",
             arguments: [
                 "", "run", "chat", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
-                "quantize",
+                "quantize", "kv", "kv list", "kv trace", "kv profile",
             ])
         func help(command: String) async throws {
-            let run = try await CommandRun(command.isEmpty ? ["--help"] : [command, "--help"])
+            let words = command.split(separator: " ").map(String.init)
+            let run = try await CommandRun(words + ["--help"])
             #expect(run.status == 0)
             #expect(run.errors.isEmpty)
-            try expectGolden(run.text, "help\(command.isEmpty ? "" : "-\(command)").txt")
+            try expectGolden(run.text, (["help"] + words).joined(separator: "-") + ".txt")
         }
 
         @Test func versionAndCommandlessHelp() async throws {
