@@ -5,7 +5,8 @@
 // pages, and then merged into what the blocks before it gave: so the blocks of one query may be computed by
 // several threads, and give the same bits as one after the other. A query row's sums never depend on the other
 // query rows: a page or block without a visible row adds nothing, and each row is rescaled by its own maximum.
-// Expects attention_tiles.h.
+// Expects attention_tiles.h and
+// attention_codes.h.
 
 // Query rows [first, first + count) of a call, and the range of positions they may see.
 typedef struct {
@@ -13,6 +14,7 @@ typedef struct {
     size_t first, count;
     int64_t oldest, newest;                     // no row of the tile sees a position outside
     int64_t common_oldest, common_newest;       // every row of the tile sees these
+    bool coded;                                 // the workspace holds the rows in codes
     const float *rows[SL_QUERY_TILE];
 } query_tile;
 
@@ -26,6 +28,7 @@ SL_FN void query_tile_at(query_tile *t, const sl_queries *q, size_t key_size, si
     t->q = q;
     t->first = first;
     t->count = total - first < SL_QUERY_TILE ? total - first : SL_QUERY_TILE;
+    t->coded = false;
     int64_t low = INT32_MAX, high = INT32_MIN;
     for (size_t token = first / q->group; token * q->group < first + t->count; token++) {
         const int64_t position = q->positions[token];
@@ -91,6 +94,7 @@ typedef struct {
     float *out;                                 // [query rows, value_size] of one block, not normalised
     float *sums;                                // [query rows, LANES]
     float *most, *total_most, *total;           // [query rows]
+    coded_query *codes;                         // [query rows, key_size / SL_SMALL_BLOCK]
     float *left;                                // where the caller wants scores, [query rows, left_stride]
     size_t left_stride;
 } workspace;
@@ -106,6 +110,7 @@ SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
     w.most = w.sums + SL_QUERY_TILE * SL_LANES_MOST;
     w.total_most = w.most + SL_QUERY_TILE;
     w.total = w.total_most + SL_QUERY_TILE;
+    w.codes = (coded_query *)(void *)(w.total + SL_QUERY_TILE);
     w.left = NULL;
     w.left_stride = 0;
     return w;
@@ -121,6 +126,29 @@ SL_INLINE void leave(const workspace *w, const sl_kv_rows *kv, const query_tile 
     } else {
         for (size_t j = 0; j < r->count; j++) target[j] = -INFINITY;
     }
+}
+
+// Loads the keys of a page, and asks for those of the one after it.
+SL_INLINE void take_keys(const sl_kv_rows *kv, const row_tile *r, const sl_kv_page *next, workspace *w) {
+    if (scores_codes(r->page)) {
+        load_codes(r->page, next, kv->key_size, r->count, w->keys);
+    } else {
+        load_keys(r->page, next, kv->key_size, r->count, w->keys, w->spare);
+    }
+}
+
+// Scores of a tile and the rows of a page whose keys have been taken.
+SL_INLINE void score(const sl_kv_rows *kv, query_tile *t, const row_tile *r, workspace *w) {
+    const size_t n = kv->key_size, groups = n / SL_SMALL_BLOCK;
+    if (!scores_codes(r->page)) {
+        score_page(w->keys, t->rows, t->count, n, t->q->scale, w->scores);
+        return;
+    }
+    for (size_t i = 0; i < t->count * groups && !t->coded; i++) {
+        code_group(t->rows[i / groups] + i % groups * SL_SMALL_BLOCK, t->q->scale, w->codes + i);
+    }
+    t->coded = true;
+    score_codes(r->page->key_format, w->keys, w->codes, t->count, n, w->scores);
 }
 
 // Scores of rows that are not kept become −inf.
@@ -228,12 +256,12 @@ SL_FN void attend_wholly(const sl_kv_rows *kv, const row_tile *r, const query_ti
     }
 }
 
-SL_FN void attend_page(const sl_kv_rows *kv, const query_tile *t, const row_tile *r, workspace *w) {
+SL_FN void attend_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, workspace *w) {
     const size_t n = kv->value_size;
     const bool last = r->positions + SL_PAGE_ROWS >= kv->positions + kv->row_count;
     const sl_kv_page *next = r->page + (last ? 0 : 1);
-    load_keys(r->page, next, kv->key_size, r->count, w->keys, w->spare);
-    score_page(w->keys, t->rows, t->count, kv->key_size, t->q->scale, w->scores);
+    take_keys(kv, r, next, w);
+    score(kv, t, r, w);
     sl_format format = r->page->value_format;
     value_page v = {r->page->values, next->values, row_bytes(format, n), n, w->out};
     if (!reads_in_place(format, t->count)) {
@@ -250,7 +278,7 @@ SL_FN void attend_page(const sl_kv_rows *kv, const query_tile *t, const row_tile
 }
 
 // What one block of rows gives a tile, in most, sums and out; false if no query row sees any of it.
-SL_FN bool attend_block(const sl_kv_rows *kv, const query_tile *t, size_t block, workspace *w) {
+SL_FN bool attend_block(const sl_kv_rows *kv, query_tile *t, size_t block, workspace *w) {
     bool seen = false;
     const size_t pages = (kv->row_count + SL_PAGE_ROWS - 1) / SL_PAGE_ROWS;
     const size_t first = block * (SL_BLOCK_ROWS / SL_PAGE_ROWS);
@@ -377,11 +405,11 @@ SL_FN void k_weigh(float *s, float lse, size_t n) {
 }
 
 // The weights of a tile of queries over a page whose keys are loaded: scores become e^(score − lse).
-SL_FN void weigh_page(const sl_kv_rows *kv, const query_tile *t, const row_tile *r, const float *lse,
+SL_FN void weigh_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, const float *lse,
                       size_t lse_stride, workspace *w) {
     visibility seen;
     size_t token = SIZE_MAX;
-    score_page(w->keys, t->rows, t->count, kv->key_size, t->q->scale, w->scores);
+    score(kv, t, r, w);
     for (size_t i = 0; i < t->count; i++) {
         float *s = w->scores + i * SL_PAGE_ROWS;
         if (!r->all_visible) {
@@ -406,7 +434,7 @@ SL_FN void k_attend_weights(const sl_kv_rows *kv, const sl_queries *q, const flo
             query_tile_at(&t, q, kv->key_size, first);
             const row_tile r = row_tile_at(kv, &t, row / SL_PAGE_ROWS);
             const size_t rest = first_row + row_count - row, count = rest < r.count ? rest : r.count;
-            if (!r.hidden && !loaded) load_keys(r.page, r.page, kv->key_size, r.count, w.keys, w.spare);
+            if (!r.hidden && !loaded) take_keys(kv, &r, r.page, &w);
             loaded |= !r.hidden;
             if (!r.hidden) weigh_page(kv, &t, &r, lse, lse_stride, &w);
             for (size_t i = 0; i < t.count; i++) {
@@ -433,7 +461,7 @@ SL_FN void k_attend_column_sums(const sl_kv_rows *kv, const sl_queries *q, const
             query_tile_at(&t, q, kv->key_size, first);
             const row_tile r = row_tile_at(kv, &t, row / SL_PAGE_ROWS);
             if (r.hidden) continue;
-            if (!loaded) load_keys(r.page, r.page, kv->key_size, r.count, w.keys, w.spare);
+            if (!loaded) take_keys(kv, &r, r.page, &w);
             loaded = true;
             weigh_page(kv, &t, &r, lse, lse_stride, &w);
             const size_t rest = first_row + row_count - row, count = rest < r.count ? rest : r.count;

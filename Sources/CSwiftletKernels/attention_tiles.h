@@ -94,13 +94,18 @@ SL_INLINE void transpose_blocks(const sl_format format, const uint8_t *rows, con
     }
 }
 
-// keys[d * SL_PAGE_ROWS + j] = element d of row j, for the first `count` rows; what follows them is undefined.
+// keys[d * SL_PAGE_ROWS + j] = element d of row j, for at least the first `count` rows; what follows them is undefined.
 // spare: SL_PAGE_ROWS rows. Asks for the keys of the page that comes next.
 SL_FN void load_keys(const sl_kv_page *page, const sl_kv_page *next, size_t n, size_t count, float *keys,
                      float *spare) {
     const sl_format format = page->key_format;
-    const size_t stride = row_bytes(format, n), vectors = (count + LANES - 1) / LANES;
     const uint8_t *ahead = next->keys;
+    if (page->keys_by_channel) {
+        for (size_t at = 0; at < n * row_bytes(format, SL_PAGE_ROWS); at += 64) prefetch(ahead + at);
+        k_dequantize(format, page->keys, keys, n * SL_PAGE_ROWS);
+        return;
+    }
+    const size_t stride = row_bytes(format, n), vectors = (count + LANES - 1) / LANES;
     switch (format) {
         case SL_F32: transpose_f32(page->keys, ahead, stride, n, vectors, keys); break;
         case SL_F16: transpose_f16(page->keys, ahead, stride, n, vectors, keys); break;
@@ -165,8 +170,7 @@ SL_FN void score_page(const float *keys, const float *const *queries, size_t cou
 // LANES numbers of a value row from element i on.
 SL_INLINE V value_at(const sl_format format, const uint8_t *row, size_t i) {
     if (format < SL_Q8_0) return load_plain(format, row, i);
-    const size_t bytes = format == SL_Q8_0 ? sizeof(block_q8_0) : sizeof(block_q4_0);
-    const uint8_t *block = row + i / SL_SMALL_BLOCK * bytes;
+    const uint8_t *block = row + i / SL_SMALL_BLOCK * vector_block_bytes(format);
     return load_block(format, block, v_set_f16(block), i % SL_SMALL_BLOCK);
 }
 
@@ -236,6 +240,8 @@ SL_INLINE void add_few(const int T, sl_format format, const value_page *v, const
         case SL_F16: add_rows_of(SL_F16, T, v, p, from, to, query); break;
         case SL_Q8_0: add_rows_of(SL_Q8_0, T, v, p, from, to, query); break;
         case SL_Q4_0: add_rows_of(SL_Q4_0, T, v, p, from, to, query); break;
+        case SL_Q4_1: add_rows_of(SL_Q4_1, T, v, p, from, to, query); break;
+        case SL_Q2_1: add_rows_of(SL_Q2_1, T, v, p, from, to, query); break;
         default: add_rows_of(SL_F32, T, v, p, from, to, query); break;
     }
 }
@@ -256,6 +262,6 @@ SL_FN void add_values(sl_format format, const value_page *v, const float *p, siz
 
 // Whether add_values reads a format where it is.
 SL_INLINE bool reads_in_place(sl_format format, size_t queries) {
-    return format == SL_F32
-        || (queries <= FEW_QUERIES && (format == SL_F16 || format == SL_Q8_0 || format == SL_Q4_0));
+    if (format == SL_F32 || queries > FEW_QUERIES) return format == SL_F32;
+    return format == SL_F16 || format == SL_Q8_0 || format == SL_Q4_0 || format == SL_Q4_1 || format == SL_Q2_1;
 }

@@ -87,6 +87,7 @@ SL_INLINE I i_or(I a, I b) { return _mm256_or_si256(a, b); }
 SL_INLINE I i_xor(I a, I b) { return _mm256_xor_si256(a, b); }
 SL_INLINE I i_left(I a, int n) { return _mm256_slli_epi32(a, n); }
 SL_INLINE I i_right(I a, int n) { return _mm256_srli_epi32(a, n); }
+SL_INLINE I i_right_each(I a, I n) { return _mm256_srlv_epi32(a, n); }
 SL_INLINE I i_right_signed(I a, int n) { return _mm256_srai_epi32(a, n); }
 SL_INLINE V v_of_i(I a) { return _mm256_cvtepi32_ps(a); }
 
@@ -141,6 +142,8 @@ SL_INLINE void v_rows_f16(const uint8_t *p, size_t stride, V *out) {
         out[2 * k + 1] = _mm256_cvtph_ps(_mm256_extracti128_si256(two, 1));
     }
 }
+
+enum { SCORES_CODES = 1 };                      // see attention_codes.h
 
 #ifndef SL_DOT4
 SL_INLINE I i_pairs(I u, I x) { return _mm256_maddubs_epi16(u, x); }

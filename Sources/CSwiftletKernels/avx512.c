@@ -12,6 +12,7 @@
 #include "products.h"
 #include "unpack.h"
 #include "attention_tiles.h"
+#include "attention_codes.h"
 #include "attention.h"
 #include "integer.h"
 #include "evidence.h"

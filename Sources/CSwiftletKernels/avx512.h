@@ -79,6 +79,7 @@ SL_INLINE I i_or(I a, I b) { return _mm512_or_si512(a, b); }
 SL_INLINE I i_xor(I a, I b) { return _mm512_xor_si512(a, b); }
 SL_INLINE I i_left(I a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 SL_INLINE I i_right(I a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
+SL_INLINE I i_right_each(I a, I n) { return _mm512_srlv_epi32(a, n); }
 SL_INLINE I i_right_signed(I a, int n) { return _mm512_srai_epi32(a, (unsigned)n); }
 SL_INLINE V v_of_i(I a) { return _mm512_cvtepi32_ps(a); }
 SL_INLINE V v_of_low_half(I a) { return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a)); }
@@ -136,6 +137,8 @@ SL_INLINE void v_rows_f16(const uint8_t *p, size_t stride, V *out) {
         out[2 * k + 1] = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(two, 1));
     }
 }
+
+enum { SCORES_CODES = 1 };                      // see attention_codes.h
 
 #ifndef SL_DOT4
 SL_INLINE I i_pairs(I u, I x) { return _mm512_maddubs_epi16(u, x); }

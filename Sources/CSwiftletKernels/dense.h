@@ -18,11 +18,31 @@ SL_INLINE float load_plain_one(const sl_format format, const uint8_t *row, size_
     return sl_bf16_to_f32(sl_load_u16(row + i * sizeof(uint16_t)));
 }
 
+// LANES codes of 2 bits from code i of a block on.
+SL_INLINE V load_2bits(const uint8_t *codes, const size_t i) {
+    static const int32_t shifts[] = {0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30};
+    uint32_t word = 0;
+    memcpy(&word, codes + i / 4, LANES / 4);
+    return v_of_i(i_and(i_right_each(i_set((int32_t)word), i_load(shifts)), i_set(3)));
+}
+
 // LANES numbers of a block with vector path, from element i of the block on; d is the block's scale.
 SL_INLINE V load_block(const sl_format format, const uint8_t *block, V d, const size_t i) {
-    const uint8_t *codes = block + sizeof(uint16_t);
+    const uint8_t *codes = block + (format == SL_Q8_0 || format == SL_Q4_0 ? 2 : 4);
     if (format == SL_Q8_0) return v_mul(d, v_load_i8(codes + i));
-    return v_mul(d, i < 16 ? v_load_low4(codes + i) : v_load_high4(codes + i - 16));
+    if (format == SL_Q2_1) return v_fma(d, load_2bits(codes, i), v_set_f16(block + 2));
+    const V code = i < 16 ? v_load_low4(codes + i) : v_load_high4(codes + i - 16);
+    if (format == SL_Q4_0) return v_mul(d, code);
+    return v_fma(d, v_add(code, v_set(8)), v_set_f16(block + 2));
+}
+
+SL_INLINE size_t vector_block_bytes(const sl_format format) {
+    switch (format) {
+        case SL_Q8_0: return sizeof(block_q8_0);
+        case SL_Q4_1: return sizeof(block_q4_1);
+        case SL_Q2_1: return sizeof(block_q2_1);
+        default: return sizeof(block_q4_0);
+    }
 }
 
 // Asks for the rows of the next group: rows of a few KiB end before the hardware has noticed their stream.
@@ -40,10 +60,10 @@ SL_INLINE void read_plain(const sl_format format, const uint8_t *src, float *dst
 }
 
 SL_INLINE void read_vector_blocks(const sl_format format, const uint8_t *src, float *dst, size_t n) {
-    const size_t bytes = format == SL_Q8_0 ? sizeof(block_q8_0) : sizeof(block_q4_0);
+    const size_t bytes = vector_block_bytes(format);
     for (size_t i = 0; i < n; i += SL_SMALL_BLOCK, src += bytes) {
         const V d = v_set_f16(src);
-        for (size_t j = 0; j < SL_SMALL_BLOCK; j += LANES) {
+        SL_UNROLL for (size_t j = 0; j < SL_SMALL_BLOCK; j += LANES) {
             v_store(dst + i + j, load_block(format, src, d, j));
         }
     }
@@ -56,6 +76,8 @@ SL_FN void k_dequantize(sl_format format, const void *src, float *dst, size_t n)
         case SL_BF16: read_plain(SL_BF16, src, dst, n); break;
         case SL_Q8_0: read_vector_blocks(SL_Q8_0, src, dst, n); break;
         case SL_Q4_0: read_vector_blocks(SL_Q4_0, src, dst, n); break;
+        case SL_Q4_1: read_vector_blocks(SL_Q4_1, src, dst, n); break;
+        case SL_Q2_1: read_vector_blocks(SL_Q2_1, src, dst, n); break;
         default: read_blocks(format, src, dst, n); break;
     }
 }

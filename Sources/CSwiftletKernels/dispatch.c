@@ -3,7 +3,7 @@
 #include "tiles.h"
 
 size_t sl_block_elements(sl_format format) {
-    if (format >= SL_Q2_K) return SL_SUPER_BLOCK;
+    if (format >= SL_Q2_K && format <= SL_Q6_K) return SL_SUPER_BLOCK;
     return format >= SL_Q8_0 ? SL_SMALL_BLOCK : 1;
 }
 
@@ -22,6 +22,7 @@ size_t sl_block_bytes(sl_format format) {
         case SL_Q4_K: return sizeof(block_q4_K);
         case SL_Q5_K: return sizeof(block_q5_K);
         case SL_Q6_K: return sizeof(block_q6_K);
+        case SL_Q2_1: return sizeof(block_q2_1);
         case SL_FORMAT_COUNT: return 0;
     }
     return 0;
@@ -77,7 +78,8 @@ size_t sl_matmul_scratch(size_t cols) {
 // See workspace_at in attention.h.
 size_t sl_attend_scratch(size_t key_size, size_t value_size) {
     const size_t tiles = SL_PAGE_ROWS * (2 * key_size + value_size);
-    return tiles + SL_QUERY_TILE * (SL_PAGE_ROWS + value_size + SL_LANES_MOST + 3);
+    const size_t codes = SL_QUERY_TILE * (key_size / SL_SMALL_BLOCK) * SL_CODED_QUERY / sizeof(float);
+    return tiles + codes + SL_QUERY_TILE * (SL_PAGE_ROWS + value_size + SL_LANES_MOST + 3);
 }
 
 // A tile of points, one per lane of the widest vectors.

@@ -155,3 +155,28 @@ SL_FN void k_rope(float *x, size_t heads, size_t head_size, size_t pairs, const 
         }
     }
 }
+
+// One stage: (a, b) → (a + b, a − b) for all pairs `h` apart.
+SL_INLINE void butterflies(float *x, const size_t h, size_t n) {
+    for (size_t i = 0; i < n; i += 2 * h) {
+        for (size_t j = i; j < i + h; j++) {
+            const float a = x[j], b = x[j + h];
+            x[j] = a + b;
+            x[j + h] = a - b;
+        }
+    }
+}
+
+SL_FN void k_hadamard(float *x, size_t block, size_t n) {
+    for (size_t h = 1; h < block; h *= 2) {
+        switch (h) {                        // short stages are shuffles if their length is known
+            case 1: butterflies(x, 1, n); break;
+            case 2: butterflies(x, 2, n); break;
+            case 4: butterflies(x, 4, n); break;
+            case 8: butterflies(x, 8, n); break;
+            default: butterflies(x, h, n); break;
+        }
+    }
+    const float factor = 1 / sqrtf((float)block);
+    for (size_t i = 0; i < n; i++) x[i] *= factor;
+}

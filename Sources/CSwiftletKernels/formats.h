@@ -16,6 +16,7 @@ typedef struct { uint8_t d[2], qs[16]; } block_q4_0;                        // x
 typedef struct { uint8_t d[2], m[2], qs[16]; } block_q4_1;                  // x = d·q + m
 typedef struct { uint8_t d[2], qh[4], qs[16]; } block_q5_0;                 // x = d·(q − 16)
 typedef struct { uint8_t d[2], m[2], qh[4], qs[16]; } block_q5_1;           // x = d·q + m
+typedef struct { uint8_t d[2], m[2], qs[8]; } block_q2_1;                   // x = d·q + m, code i in bits 2i, 2i + 1
 typedef struct { uint8_t scales[16], qs[64], d[2], dmin[2]; } block_q2_K;   // x = d·s·q − dmin·m
 typedef struct { uint8_t hmask[32], qs[64], scales[12], d[2]; } block_q3_K; // x = d·(s − 32)·(q − 4)
 typedef struct { uint8_t d[2], dmin[2], scales[12], qs[128]; } block_q4_K;  // x = d·s·q − dmin·m
@@ -95,6 +96,9 @@ void sl_pack_super_block(sl_format format, const sl_super_codes *codes, void *ds
 
 // Writes n numbers in a format of small blocks; false if the format is another.
 bool sl_quantize_blocks(sl_format format, const float *src, void *dst, size_t n);
+
+// See sl_kernels.
+bool sl_quantize_kivi(sl_format format, const float *src, void *dst, size_t n);
 
 extern const sl_kernels sl_table_scalar;
 #if defined(__x86_64__)

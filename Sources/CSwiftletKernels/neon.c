@@ -73,13 +73,15 @@ SL_INLINE float v_sum(V v) {
 
 SL_INLINE float v_largest(V v) { return vmaxvq_f32(v); }
 
+#include "portable.h"
+
 #include "blocks.h"
 #include "dense.h"
 #include "elementwise.h"
-#include "portable.h"
 #include "products.h"
 #include "unpack.h"
 #include "attention_tiles.h"
+#include "attention_codes.h"
 #include "attention.h"
 #include "integer.h"
 #include "evidence.h"

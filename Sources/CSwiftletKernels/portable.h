@@ -24,6 +24,7 @@ SL_INLINE I i_or(I a, I b) { return a | b; }
 SL_INLINE I i_xor(I a, I b) { return a ^ b; }
 SL_INLINE I i_left(I a, int n) { return (I)((U)a << (uint32_t)n); }
 SL_INLINE I i_right(I a, int n) { return (I)((U)a >> (uint32_t)n); }
+SL_INLINE I i_right_each(I a, I n) { return (I)((U)a >> (U)n); }
 SL_INLINE I i_right_signed(I a, int n) { return a >> n; }
 
 SL_INLINE V v_of_i(I a) {
@@ -82,3 +83,6 @@ SL_INLINE I i_dot4(I sum, I codes, I x) {
 }
 
 #define SL_DOT4 i_dot4
+
+// Keys become numbers: here an integer product takes longer than that.
+enum { SCORES_CODES = 0 };

@@ -132,3 +132,39 @@ bool sl_quantize_blocks(sl_format format, const float *src, void *dst, size_t n)
     }
     return true;
 }
+
+// Codes from the minimum up in binary64, ties to even; a spread of 0 has code 0 and scale 0.
+static void kivi_codes(const float *x, int limit, uint8_t *d, uint8_t *m, uint8_t *q) {
+    float low = __FLT_MAX__, high = -__FLT_MAX__;
+    for (int i = 0; i < SL_SMALL_BLOCK; i++) {
+        if (x[i] < low) low = x[i];
+        if (x[i] > high) high = x[i];
+    }
+    const double scale = ((double)high - (double)low) / limit;
+    store_f16(d, (float)scale);
+    store_f16(m, low);
+    for (int i = 0; i < SL_SMALL_BLOCK; i++) {
+        const double code = scale > 0 ? rint(((double)x[i] - (double)low) / scale) : 0;
+        q[i] = (uint8_t)(code < limit ? code : limit);
+    }
+}
+
+bool sl_quantize_kivi(sl_format format, const float *src, void *dst, size_t n) {
+    if (format != SL_Q4_1 && format != SL_Q2_1) return false;
+    const size_t bytes = sl_block_bytes(format);
+    uint8_t *out = dst, q[SL_SMALL_BLOCK];
+    for (size_t i = 0; i < n; i += SL_SMALL_BLOCK, out += bytes) {
+        memset(out, 0, bytes);
+        if (!is_finite_block(src + i)) {
+            store_f16(out, __builtin_nanf(""));
+            continue;
+        }
+        kivi_codes(src + i, format == SL_Q4_1 ? 15 : 3, out, out + 2, q);
+        if (format == SL_Q4_1) {
+            pack_nibbles(q, out + 4);
+        } else {
+            for (int k = 0; k < SL_SMALL_BLOCK; k++) out[4 + k / 4] |= (uint8_t)(q[k] << k % 4 * 2);
+        }
+    }
+    return true;
+}

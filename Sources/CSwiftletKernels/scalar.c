@@ -85,13 +85,15 @@ SL_INLINE float v_largest(V v) {
     return a > b ? a : b;
 }
 
+#include "portable.h"
+
 #include "blocks.h"
 #include "dense.h"
 #include "elementwise.h"
-#include "portable.h"
 #include "products.h"
 #include "unpack.h"
 #include "attention_tiles.h"
+#include "attention_codes.h"
 #include "attention.h"
 #include "integer.h"
 #include "evidence.h"

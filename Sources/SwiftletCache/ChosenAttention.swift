@@ -155,7 +155,7 @@ extension Kernels {
                     pages[page] = sl_kv_page(
                         keys: keys + page * Kernels.pageRows * keyBytes,
                         values: values + page * Kernels.pageRows * valueBytes, key_format: formats.0,
-                        value_format: formats.1)
+                        value_format: formats.1, keys_by_channel: false)
                 }
                 for (target, row) in chosen.enumerated() { positions[target] = kv.positions[Int(row)] }
                 return body(

@@ -26,7 +26,7 @@ final class KVPage {
     var descriptor: sl_kv_page {
         sl_kv_page(
             keys: keys, values: values, key_format: geometry.kernelFormats.key,
-            value_format: geometry.kernelFormats.value)
+            value_format: geometry.kernelFormats.value, keys_by_channel: false)
     }
 
     deinit { pool.giveBack(keys, geometry.pageBytes) }

@@ -173,7 +173,8 @@ extension Kernels {
     @inline(__always)
     private func check(_ rows: sl_kv_rows, _ queries: sl_queries) {
         if rows.row_count > 0 {
-            checkBlocks(rows.pages[0].key_format, rows.key_size)
+            checkBlocks(
+                rows.pages[0].key_format, rows.pages[0].keys_by_channel ? Self.pageRows : rows.key_size)
             checkBlocks(rows.pages[0].value_format, rows.value_size)
         }
         precondition(

@@ -7,6 +7,7 @@ import SwiftletTestSupport
 struct AttentionCall {
     let tokens, group, keySize, valueSize: Int
     let keyFormat, valueFormat: NumberFormat
+    let keysByChannel: Bool
     let scale: Float
     var rowCount: Int
     var window: Int32
@@ -20,9 +21,12 @@ struct AttentionCall {
         _ random: inout SplitMix64, tokens: Int? = nil, rows: Int? = nil, format: NumberFormat? = nil
     ) {
         func pick<T>(_ choices: [T]) -> T { choices[Int.random(in: choices.indices, using: &random)] }
-        let formats: [NumberFormat] = [.f32, .f32, .f16, .f16, .bf16, .q8_0, .q4_0, .q5_1]
+        let formats: [NumberFormat] = [
+            .f32, .f32, .f16, .f16, .bf16, .q8_0, .q8_0, .q4_0, .q4_1, .q5_1,
+        ]
         keyFormat = format ?? pick(formats)
         valueFormat = format ?? pick(formats)
+        keysByChannel = keyFormat.blockElements > 1 && pick([true, false])
         keySize = keyFormat.blockElements == 1 ? pick([1, 7, 16, 64, 80]) : pick([32, 64, 96])
         valueSize = valueFormat.blockElements == 1 ? pick([1, 5, 16, 64, 72, 131]) : pick([32, 128])
         self.tokens = tokens ?? pick([1, 1, 2, 9, 20])
@@ -60,11 +64,21 @@ struct AttentionCall {
         (0..<rowCount).map { Array(numbers[$0 * size..<($0 + 1) * size]) }
     }
 
+    /// The stored keys as floats, row after row.
+    private var keyNumbers: [Float] {
+        let numbers = Reference.dequantize(keyFormat, keys), rows = Kernels.pageRows
+        guard keysByChannel else { return numbers }
+        return numbers.indices.map { index in
+            let (row, channel) = index.quotientAndRemainder(dividingBy: keySize)
+            return numbers[row / rows * rows * keySize + channel * rows + row % rows]
+        }
+    }
+
     /// The truth for query row `token * group + head`.
     func reference(_ queryRow: Int) -> Reference.Attended {
         let start = queryRow / group * queryStride + queryRow % group * keySize
         let rows = Reference.Rows(
-            keys: rows(Reference.dequantize(keyFormat, keys), keySize),
+            keys: rows(keyNumbers, keySize),
             values: rows(Reference.dequantize(valueFormat, values), valueSize),
             positions: positions.prefix(rowCount).map(Int.init))
         return Reference.attend(
@@ -218,7 +232,8 @@ struct AttentionCall {
                     sl_kv_page(
                         keys: keys.baseAddress.map { $0 + row * keyBytes },
                         values: values.baseAddress.map { $0 + row * valueBytes },
-                        key_format: keyFormat.stored, value_format: valueFormat.stored)
+                        key_format: keyFormat.stored, value_format: valueFormat.stored,
+                        keys_by_channel: keysByChannel)
                 }
                 pages.withUnsafeBufferPointer(body)
             }

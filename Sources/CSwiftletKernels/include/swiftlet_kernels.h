@@ -19,6 +19,7 @@ typedef enum sl_format {
     SL_F32, SL_F16, SL_BF16,
     SL_Q8_0, SL_Q4_0, SL_Q4_1, SL_Q5_0, SL_Q5_1,
     SL_Q2_K, SL_Q3_K, SL_Q4_K, SL_Q5_K, SL_Q6_K,
+    SL_Q2_1,            // as Q4_1 with 2 bits, lowest first; no format of files, written by quantize_kivi only
     SL_FORMAT_COUNT
 } sl_format;
 
@@ -37,6 +38,7 @@ enum { SL_PAGE_ROWS = 64, SL_BLOCK_ROWS = 256 };
 typedef struct sl_kv_page {
     const void *keys, *values;      // rows of key_size and value_size elements
     sl_format key_format, value_format;
+    bool keys_by_channel;           // keys are stored transposed: key_size rows of SL_PAGE_ROWS elements
 } sl_kv_page;
 
 // The cached rows of one KV head. Page p holds rows [p * SL_PAGE_ROWS, (p + 1) * SL_PAGE_ROWS).
@@ -86,6 +88,9 @@ typedef struct sl_kernels {
     // Stores n numbers, rounding to nearest; false for a number that is no format. The K formats search for
     // scales that make a block's squared error small. A block with a NaN or an infinity reads back as NaN.
     bool (*quantize)(sl_format format, const float *src, void *dst, size_t n);
+    // Stores n numbers as Q4_1 or Q2_1: codes (x − least) / step, to nearest, ties to even, where step is the
+    // spread of a block divided by the largest code, computed in binary64; false for another format.
+    bool (*quantize_kivi)(sl_format format, const float *src, void *dst, size_t n);
     // Σ w[i]·x[i], n a multiple of the block.
     float (*dot)(sl_format format, const void *w, const float *x, size_t n);
     // y[rows] = W[rows, cols]·x[cols]. Rows are contiguous.
@@ -114,6 +119,10 @@ typedef struct sl_kernels {
     // cosine, sine: [pairs] of this token's position.
     void (*rope)(float *x, size_t heads, size_t head_size, size_t pairs, const float *cosine,
                  const float *sine, sl_rope_pairing pairing);
+
+    // Walsh–Hadamard transform of every `block` of x[n], in place, times 1/√block, so that it is its own inverse;
+    // block is a power of two that divides n; the same bits in every table.
+    void (*hadamard)(float *x, size_t block, size_t n);
 
     // out[token, head, value_size] = softmax(scale·q·K) V over the visible rows, online, never materialised.
     // Query row (token, head) is written at out + token·out_stride + head·value_size. lse (may be NULL)
