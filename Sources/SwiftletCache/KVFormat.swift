@@ -3,12 +3,17 @@ public import SwiftletTensor
 /// The number formats of cached keys and values.
 ///
 /// Block formats round each row by itself, when it is written: a row's numbers depend on nothing but the row, so
-/// that chunks, batches and evictions change no bit.
+/// that chunks, batches and evictions change no bit. Rows may be rotated before that, and stored anew as they age.
 public struct KVFormat: Hashable, Sendable {
     /// Format of key rows.
     public var key: NumberFormat
     /// Format of value rows.
     public var value: NumberFormat
+    /// Whether keys and values are rotated by a Walsh–Hadamard matrix before they are stored, which spreads large
+    /// numbers over all dimensions of a head.
+    public internal(set) var isRotated = false
+    /// What rows become as they age, the next stage first.
+    var stages: [KVStage] = []
 
     /// Formats that a cache can be written in, from the widest to the narrowest.
     public static let supported: [NumberFormat] = [.f32, .f16, .bf16, .q8_0, .q5_1, .q5_0, .q4_1, .q4_0]

@@ -5,16 +5,19 @@ import SwiftletTensor
 ///
 /// A row's index says nothing about its position. Copies share pages until one of them writes.
 struct KVHead {
-    private let geometry: KVPageGeometry
-    private let pool: KVPagePool
-    private let kernels: Kernels
-    private var pages: [KVPage] = []
+    /// How new rows are stored.
+    let geometry: KVPageGeometry
+    let pool: KVPagePool
+    let kernels: Kernels
+    private(set) var pages: [KVPage] = []
     private var descriptors: [sl_kv_page] = []  // per page or its copy, as the kernels take them
     private var copies: [Int: KVPage] = [:]  // of pages in a slower pool
     /// Position of each row in its sequence.
     private(set) var positions: [Int32] = []
     /// Whether every row has a higher position than the one before it.
     private(set) var isAscending = true
+    /// Pages that have reached each stage; empty if some of them may have to be stored anew.
+    var settled: [KIVICodec.Split] = []
 
     init(_ geometry: KVPageGeometry, pool: KVPagePool, kernels: Kernels) {
         self.geometry = geometry
@@ -25,7 +28,11 @@ struct KVHead {
     var rowCount: Int { positions.count }
 
     /// Bytes of pages and positions.
-    var heldBytes: Int { (pages.count + copies.count) * geometry.pageBytes + positionBytes }
+    var heldBytes: Int {
+        copies.values.reduce(pages.reduce(positionBytes) { $0 + $1.geometry.pageBytes }) {
+            $0 + $1.geometry.pageBytes
+        }
+    }
 
     /// Bytes of positions.
     var positionBytes: Int { positions.capacity * MemoryLayout<Int32>.stride }
@@ -35,7 +42,15 @@ struct KVHead {
 
     /// What a query reads that looks at so many rows.
     func read(rows: Int) -> KVRead {
-        KVRead(rows: rows, bytes: rows * (geometry.keyRowBytes + geometry.valueRowBytes))
+        guard geometry.format.ages else { return KVRead(rows: rows, bytes: rows * geometry.rowBytes) }
+        var (bytes, end) = (0, rowCount)
+        while end > rowCount - rows {
+            let index = (end - 1) / KVPage.rowCapacity
+            let first = max(index * KVPage.rowCapacity, rowCount - rows)
+            bytes += (end - first) * pages[index].geometry.rowBytes
+            end = first
+        }
+        return KVRead(rows: rows, bytes: bytes)
     }
 
     /// Rows before a position, which ascend: a binary search.
@@ -56,6 +71,7 @@ struct KVHead {
         keys: UnsafePointer<Float>, keyStride: Int, values: UnsafePointer<Float>, valueStride: Int,
         positions new: UnsafeBufferPointer<Int32>
     ) throws(SwiftletError) {
+        try openLastPage()
         try reserve(rowCount + new.count)
         for (token, position) in new.enumerated() {
             let row = positions.count
@@ -69,47 +85,49 @@ struct KVHead {
     mutating func write(_ row: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>)
         throws(SwiftletError)
     {
-        try makeUnique(page: row / KVPage.rowCapacity)
+        try open(page: row / KVPage.rowCapacity)
         let (page, offset) = locate(row)
-        let formats = geometry.kernelFormats
-        let written =
-            kernels.quantize(
-                formats.key, key, into: page.keys + offset * geometry.keyRowBytes, count: geometry.keySize)
-            && kernels.quantize(
-                formats.value, value, into: page.values + offset * geometry.valueRowBytes,
-                count: geometry.valueSize)
-        precondition(written, "no kernel writes \(geometry.format)")
+        guard let rotation = geometry.rotation else {
+            page.write(offset, key: key, value: value, kernels)
+            return
+        }
+        let (keySize, valueSize) = (geometry.keySize, geometry.valueSize)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: keySize + valueSize) { buffer in
+            guard let rotated = buffer.baseAddress else { return }
+            rotated.update(from: key, count: keySize)
+            (rotated + keySize).update(from: value, count: valueSize)
+            kernels.hadamard(rotated, block: rotation.key, count: keySize)
+            kernels.hadamard(rotated + keySize, block: rotation.value, count: valueSize)
+            page.write(offset, key: rotated, value: rotated + keySize, kernels)
+        }
     }
 
     /// Reads a row back as floats.
     func read(_ row: Int, key: UnsafeMutablePointer<Float>, value: UnsafeMutablePointer<Float>) {
         let (page, offset) = locate(row)
-        let formats = geometry.kernelFormats
-        kernels.dequantize(
-            formats.key, page.keys + offset * geometry.keyRowBytes, into: key, count: geometry.keySize)
-        kernels.dequantize(
-            formats.value, page.values + offset * geometry.valueRowBytes, into: value,
-            count: geometry.valueSize)
+        page.read(offset, key: key, value: value, kernels)
+        guard let rotation = geometry.rotation else { return }
+        kernels.hadamard(key, block: rotation.key, count: geometry.keySize)
+        kernels.hadamard(value, block: rotation.value, count: geometry.valueSize)
     }
 
     /// The keys of all rows as floats, `[rows × keySize]`.
     var keyRows: [Float] {
-        floats(width: geometry.keySize) { page, rows, target in
-            kernels.dequantize(
-                geometry.kernelFormats.key, page.keys, into: target, count: rows * geometry.keySize)
+        floats(width: geometry.keySize, rotation: geometry.rotation?.key) { page, rows, target in
+            page.readKeys(rows, into: target, kernels)
         }
     }
 
     /// The values of all rows as floats, `[rows × valueSize]`.
     var valueRows: [Float] {
-        floats(width: geometry.valueSize) { page, rows, target in
-            kernels.dequantize(
-                geometry.kernelFormats.value, page.values, into: target, count: rows * geometry.valueSize)
+        floats(width: geometry.valueSize, rotation: geometry.rotation?.value) { page, rows, target in
+            page.readValues(rows, into: target, kernels)
         }
     }
 
     private func floats(
-        width: Int, _ read: (_ page: KVPage, _ rows: Int, _ target: UnsafeMutablePointer<Float>) -> Void
+        width: Int, rotation: Int?,
+        _ read: (_ page: KVPage, _ rows: Int, _ target: UnsafeMutablePointer<Float>) -> Void
     ) -> [Float] {
         Array(unsafeUninitializedCapacity: rowCount * width) { buffer, count in
             count = rowCount * width
@@ -118,6 +136,7 @@ struct KVHead {
                 let first = index * KVPage.rowCapacity
                 read(page, min(KVPage.rowCapacity, rowCount - first), target + first * width)
             }
+            if let rotation { kernels.hadamard(target, block: rotation, count: count) }
         }
     }
 
@@ -267,16 +286,29 @@ struct KVHead {
     }
 
     private mutating func move(_ source: Int, to target: Int) throws(SwiftletError) {
-        try makeUnique(page: target / KVPage.rowCapacity)
+        try open(page: target / KVPage.rowCapacity)
+        // Decoding the whole page costs as much as one row of it.
+        if pages[source / KVPage.rowCapacity].geometry.isGrouped {
+            try open(page: source / KVPage.rowCapacity)
+        }
         copy(locate(source), to: locate(target))
     }
 
     private func copy(_ source: (page: KVPage, offset: Int), to target: (page: KVPage, offset: Int)) {
-        (target.page.keys + target.offset * geometry.keyRowBytes).copyMemory(
-            from: source.page.keys + source.offset * geometry.keyRowBytes, byteCount: geometry.keyRowBytes)
-        (target.page.values + target.offset * geometry.valueRowBytes).copyMemory(
-            from: source.page.values + source.offset * geometry.valueRowBytes,
-            byteCount: geometry.valueRowBytes)
+        let form = target.page.geometry
+        guard source.page.geometry.stage == form.stage else {
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: form.keySize + form.valueSize) { buffer in
+                guard let key = buffer.baseAddress else { return }
+                let value = key + form.keySize
+                source.page.read(source.offset, key: key, value: value, kernels)
+                target.page.write(target.offset, key: key, value: value, kernels)
+            }
+            return
+        }
+        (target.page.keys + target.offset * form.keyRowBytes).copyMemory(
+            from: source.page.keys + source.offset * form.keyRowBytes, byteCount: form.keyRowBytes)
+        (target.page.values + target.offset * form.valueRowBytes).copyMemory(
+            from: source.page.values + source.offset * form.valueRowBytes, byteCount: form.valueRowBytes)
     }
 
     private mutating func dropRows(from row: Int) {
@@ -298,8 +330,15 @@ struct KVHead {
         }
     }
 
+    /// Puts a page in the place of another.
+    mutating func replace(page index: Int, by page: KVPage) {
+        copies[index] = nil
+        pages[index] = page
+        descriptors[index] = page.descriptor
+    }
+
     /// Makes a page ready to be written: shared by nobody, and without a copy elsewhere.
-    private mutating func makeUnique(page index: Int) throws(SwiftletError) {
+    mutating func makeUnique(page index: Int) throws(SwiftletError) {
         if !copies.isEmpty, copies.removeValue(forKey: index) != nil {
             descriptors[index] = pages[index].descriptor
         }
@@ -308,5 +347,4 @@ struct KVHead {
         pages[index] = page
         descriptors[index] = page.descriptor
     }
-
 }

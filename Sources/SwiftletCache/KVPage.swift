@@ -10,7 +10,8 @@ final class KVPage {
 
     let keys: UnsafeMutableRawPointer
     let values: UnsafeMutableRawPointer
-    private let geometry: KVPageGeometry
+    /// How rows are stored.
+    let geometry: KVPageGeometry
     /// Where the memory comes from.
     let pool: KVPagePool
 
@@ -26,7 +27,7 @@ final class KVPage {
     var descriptor: sl_kv_page {
         sl_kv_page(
             keys: keys, values: values, key_format: geometry.kernelFormats.key,
-            value_format: geometry.kernelFormats.value, keys_by_channel: false)
+            value_format: geometry.kernelFormats.value, keys_by_channel: geometry.keys.isGrouped)
     }
 
     deinit { pool.giveBack(keys, geometry.pageBytes) }
@@ -39,42 +40,5 @@ final class KVPage {
         guard let page = KVPage(geometry, pool: target ?? pool) else { return nil }
         page.keys.copyMemory(from: keys, byteCount: geometry.pageBytes)
         return page
-    }
-}
-
-/// Sizes of the rows and pages of one slot.
-struct KVPageGeometry: Sendable {
-    let keySize: Int
-    let valueSize: Int
-    let format: KVFormat
-    let keyRowBytes: Int
-    let valueRowBytes: Int
-    /// The formats as the kernels know them.
-    let kernelFormats: (key: sl_format, value: sl_format)
-
-    init(_ shape: KVLayerShape, _ format: KVFormat) throws(SwiftletError) {
-        keySize = shape.keySize
-        valueSize = shape.valueSize
-        self.format = format
-        guard let key = format.key.kernel, let value = format.value.kernel else {
-            throw SwiftletError(.unsupported, "no kernel reads a cache of \(format.key) and \(format.value)")
-        }
-        kernelFormats = (key, value)
-        keyRowBytes = try Self.rowBytes(shape.keySize, format.key)
-        valueRowBytes = try Self.rowBytes(shape.valueSize, format.value)
-    }
-
-    /// Values begin on a cache line of their own.
-    var valueOffset: Int { (keyRowBytes * KVPage.rowCapacity + 63) & ~63 }
-    var pageBytes: Int { valueOffset + (valueRowBytes * KVPage.rowCapacity + 63) & ~63 }
-
-    private static func rowBytes(_ size: Int, _ format: NumberFormat) throws(SwiftletError) -> Int {
-        guard let bytes = format.byteCount(of: size) else {
-            throw SwiftletError(
-                .unsupported,
-                "heads of \(size) dimensions cannot be cached as \(format.rawValue), whose blocks hold "
-                    + "\(format.blockElements); choose f16")
-        }
-        return bytes
     }
 }

@@ -41,6 +41,7 @@ extension KVSequence {
         guard let compressor, compressor.forgetsLayers else { return }
         if compressor.budgets != nil { try compress(layer: layer, phase: phase) }
         records[layer].change(to: compressor.policy.decodeNeeds(promptLength: compressor.promptLength))
+        try slots[layer]?.age()
     }
 
     /// Rows of the residual stream that the policy lets through to the next layer; `nil` is all.
@@ -50,6 +51,11 @@ extension KVSequence {
 
     /// Divides the budget, if that had to wait for the end of the prompt, and compresses what is left to do.
     package func finishPrompt(phase: KVPhase) throws(SwiftletError) {
+        try compressPrompt(phase: phase)
+        try ageRows()
+    }
+
+    private func compressPrompt(phase: KVPhase) throws(SwiftletError) {
         guard let compressor else { return }
         let layers = layout.storingLayers
         if compressor.budgets == nil {
@@ -66,10 +72,15 @@ extension KVSequence {
     /// Compresses every layer after a generated token, or before tokens are proposed.
     package func compressStep(phase: KVPhase) throws(SwiftletError) {
         try moveSlowRows()
+        try dropRows(phase: phase)
+        try ageRows()
+    }
+
+    private func dropRows(phase: KVPhase) throws(SwiftletError) {
         guard let compressor, compressor.policy.selector != nil else { return }
         if compressor.budgets == nil {  // tokens without a prompt
             _ = try beginPrompt(0)
-            return try finishPrompt(phase: phase)
+            return try compressPrompt(phase: phase)
         }
         for layer in layout.layers.indices { try compress(layer: layer, phase: phase) }
     }

@@ -49,7 +49,7 @@ public final class KVSequence {
         policy: KVPolicy = .full, pool: KVPagePool, kernels: Kernels
     ) throws(SwiftletError) {
         self.layout = layout
-        self.format = format
+        self.format = policy.rotates ? format.rotated : format
         self.rope = rope
         self.scale = scale
         self.pool = pool
@@ -58,7 +58,7 @@ public final class KVSequence {
         for (layer, shape) in layout.layers.enumerated() {
             slots.append(
                 layout.ownsSlot(layer)
-                    ? try KVSlot(shape, format: format, pool: pool, kernels: kernels) : nil)
+                    ? try KVSlot(shape, format: self.format, pool: pool, kernels: kernels) : nil)
         }
         reads = layout.layers.map { _ in KVRead() }
         records = layout.layers.map { KVEvidenceRecord(KVEvidence(), shape: $0) }
@@ -160,7 +160,7 @@ public final class KVSequence {
 
     // MARK: Attention
 
-    /// What ``attend(_:layer:phase:into:compute:workspace:)`` is asked: rotated queries of adjacent tokens.
+    /// What ``KVSequence/attend(_:layer:phase:into:compute:workspace:)`` is asked: rotated queries of adjacent tokens.
     package struct Queries {
         /// `[tokens, heads, keySize]`.
         package let data: UnsafePointer<Float>
@@ -180,13 +180,8 @@ public final class KVSequence {
         }
     }
 
-    /// Attends to the rows of a layer's slot and records the evidence that the policy asked for.
-    ///
-    /// - Parameters:
-    ///   - output: overwritten, `[tokens, heads, valueSize]`.
-    /// - Complexity: `tokens × heads × rows × (keySize + valueSize)` multiply-adds; every row is read once per
-    ///   KV head and tile of queries.
-    package func attend(
+    /// Attends to rows as they are stored: queries are rotated as keys are, the output as values are.
+    func attendAsStored(
         _ queries: Queries, layer: Int, phase: KVPhase, into output: UnsafeMutablePointer<Float>,
         compute: Compute, workspace: Workspace
     ) {

@@ -6,6 +6,9 @@ package import SwiftletTensor
 /// A value: copying a slot shares its pages until either copy writes.
 package struct KVSlot {
     package let shape: KVLayerShape
+    /// Numbers that are rotated together, in keys and in values, before rows are stored; `nil` for rows as they are.
+    let rotation: (key: Int, value: Int)?
+    private let format: KVFormat
     private var heads: [KVHead]
 
     package init(
@@ -13,6 +16,8 @@ package struct KVSlot {
     ) throws(SwiftletError) {
         let geometry = try KVPageGeometry(shape, format)
         self.shape = shape
+        self.format = format
+        rotation = geometry.rotation
         heads = Array(
             repeating: KVHead(geometry, pool: pool, kernels: kernels), count: shape.kvHeadCount)
     }
@@ -40,7 +45,7 @@ package struct KVSlot {
 
     /// Whether a row can take another one's place, bytes for bytes: not where rows are stored in groups or in a format
     /// that depends on their age.
-    var movesRowsSingly: Bool { true }
+    var movesRowsSingly: Bool { !format.ages }
 
     /// Drops one row of a KV head; the last row takes its place.
     mutating func remove(_ row: Int, ofHead head: Int) throws(SwiftletError) { try heads[head].remove(row) }
@@ -117,6 +122,11 @@ package struct KVSlot {
     /// Drops every row at `position` or later, as a rejected speculation asks.
     package mutating func truncate(from position: Int) throws(SwiftletError) {
         try keep(rows(before: position))
+    }
+
+    /// Stores the rows anew that have become old enough.
+    mutating func age() throws(SwiftletError) {
+        for head in heads.indices { try heads[head].age() }
     }
 
     /// Moves the pages that hold only rows of `rows` to another pool.

@@ -103,7 +103,10 @@ final class BenchmarkRun {
                 try sequence.appendRandomRows(
                     test.depth - tail, of: test.depth, seed: benchmark.seed, progress: step)
             else { return false }
-            if tail == 0 { try sequence.learnPrompt(session.runner.compute) }
+            if tail == 0 {
+                try sequence.learnPrompt(session.runner.compute)
+                try sequence.ageRows()
+            }
             return try read(Self.tokens(tail, session.model, &random), phase: .prefill, .none, step)
         case .prefill:
             return try read(Self.tokens(test.depth, session.model, &random), phase: .prefill, .none, step)

@@ -25,6 +25,9 @@ struct KVPolicyParsingTests {
         #expect(try parse("full+f32").format == .f32)
         #expect(try parse("full", budget: .rows(5)).budget == .rows(5))
         #expect(try parse("cache:k=q8_0,v=q4_0").format == KVFormat(key: .q8_0, value: .q4_0))
+        #expect(try parse("age").format?.stages.count == 2)
+        #expect(try parse("rotate+kivi").rotates)
+        #expect(try parse("tova+kivi").effectiveDecodeRule == .periodic(interval: 64))
         #expect(try parse("h2o+cache:v=q5_1").format == KVFormat(key: .f16, value: .q5_1))
     }
 
@@ -39,6 +42,10 @@ struct KVPolicyParsingTests {
             ("table", "needs a file"), ("+full", "unknown component ''"), ("full+", "unknown component ''"),
             ("table:/no/such/file", "/no/such/file"), ("q8_0+cache:v=q4_0", "both decide the number format"),
             ("cache:k=q6_K", "expected f32, f16"), ("cache:x=q8_0", "has no setting 'x'"),
+            ("kivi:bits=3", "2 or 4"), ("kivi:residual=100", "multiple of 64"), ("kivi+q8_0", "both decide"),
+            ("age:q4_0=8,then=q8_0", "from q4_0 to q8_0"), ("age:f16=0", "whole number"),
+            ("rotate+rotate", "both decide how rows are rotated"),
+            ("tova:decode=every+kivi", "at every step"),
         ])
     func refused(text: String, reason: String) throws {
         do {

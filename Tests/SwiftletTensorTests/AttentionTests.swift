@@ -26,7 +26,8 @@ struct AttentionTests {
         // subtraction each, on scores below keySize), and moves e^ by as much; the sum over rows has one
         // rounding each.
         let size = Double(call.keySize)
-        let codes = [.q8_0, .q4_0].contains(call.keyFormat) ? size * 0x1p-14 : 0  // as CacheKernelTests has it
+        // Queries are rounded for keys in codes, as CacheKernelTests checks.
+        let codes = [.q8_0, .q4_0].contains(call.keyFormat) ? size * 0x1p-14 : 0
         let score = size * (size + 4) * 0x1p-24 + codes
         let tolerance = 2 * score + (Double(call.rowCount) + 40) * 0x1p-23
         for (row, expected) in attended.enumerated() {

@@ -12,6 +12,9 @@ package struct KIVICodec: Hashable, Sendable {
     /// Exact rows: keys wait until so many have come, the newest so many values stay exact.
     package var residual: Int
 
+    /// Numbers per group in the pages of a cache, which kernels know.
+    package static let blockSize = 32
+
     /// Describes a codec.
     package init(bits: Int, group: Int = 32, residual: Int = 128) {
         precondition(

@@ -4,7 +4,7 @@ public import SwiftletTensor
 public struct KVComponent: Sendable {
     /// What a component decides; a policy has at most one component for each.
     public enum Part: String, CaseIterable, Hashable, Sendable {
-        case selector, layers, heads, merger, hiddenRows, positions, format, sharing, retrieval
+        case selector, layers, heads, merger, hiddenRows, positions, format, rotation, sharing, retrieval
     }
 
     /// A setting.

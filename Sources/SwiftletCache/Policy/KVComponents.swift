@@ -5,7 +5,7 @@ extension KVComponent {
     public static let all: [KVComponent] =
         [full] + selectors + [uniform] + allocators + [table] + methods + [
             pyramidInfer, uncomp, sharer, pqcache, slots,
-        ] + formats + [cache]
+        ] + formats + [cache, kivi, age, rotate]
 
     /// Shared layers.
     static let sharer = KVComponent(

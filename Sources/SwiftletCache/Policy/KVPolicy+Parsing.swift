@@ -65,6 +65,7 @@ extension KVComponent.Part {
         case .hiddenRows: "which rows of the residual stream go on"
         case .positions: "the positions of rows"
         case .format: "the number format"
+        case .rotation: "how rows are rotated"
         case .sharing: "which layers share a cache"
         case .retrieval: "which rows are read"
         }

@@ -32,6 +32,8 @@ public struct KVPolicy: Sendable {
     public var owners: [Int]?
     /// Number formats of cached rows, if the policy chooses them.
     public var format: KVFormat?
+    /// Whether keys and values are rotated before they are stored.
+    public var rotates = false
     /// Bound of the cache; `nil` is a fifth of the prompt.
     public var budget: KVBudget?
     /// The specification that this policy was read from; `full` for the full cache.
@@ -59,18 +61,19 @@ public struct KVPolicy: Sendable {
 
     /// Whether the cache of a prefix may serve another continuation: not if what survives depends on tokens
     /// behind the prefix.
-    public var prefixIsReusable: Bool { !evicts }
+    public var prefixIsReusable: Bool { !evicts && format?.ages != true }
 
     /// When rows leave during generation.
     ///
     /// A share bounds the prompt, rows and bytes bound everything: under these, methods that were published for
-    /// prompts alone rank again now and then. Renumbering rewrites keys, so it is done for many tokens at once.
+    /// prompts alone rank again now and then. Renumbering rewrites keys, and so do rows that leave a page of groups:
+    /// that is done for many tokens at once.
     var effectiveDecodeRule: KVDecodeRule {
         if let decodeRule { return decodeRule }
         switch selector?.decodeRule ?? .append {
         case .append where selector != nil && !effectiveBudget.isShare:
             return .periodic(interval: 512)
-        case .everyStep where positions == .slot: return .periodic(interval: 64)
+        case .everyStep where positions == .slot || format?.isGrouped == true: return .periodic(interval: 64)
         case let rule: return rule
         }
     }
@@ -119,6 +122,10 @@ public struct KVPolicy: Sendable {
             if selector != nil || hiddenRows != nil {
                 try refuse("a retrieval fetches rows that a selector would drop; choose one of them")
             }
+            if rotates { try refuse("a retrieval looks at keys as they are; leave out rotate") }
+            if format?.ages == true {
+                try refuse("a retrieval copies single rows, which kivi and age do not allow; choose q8_0")
+            }
             try retrieval.validate(layers: shapes)
         }
         if positions == .slot, hiddenRows != nil || selector?.allowsRenumbering == false {
@@ -128,6 +135,11 @@ public struct KVPolicy: Sendable {
             try refuse(
                 "the budget \(budget) is a bound, but generated tokens are thinned by a fixed share; give a share "
                     + "of the prompt such as 60%")
+        }
+        if format?.isGrouped == true, [.everyStep, .own].contains(effectiveDecodeRule) {
+            try refuse(
+                "rows that leave at every step would have whole pages of kivi codes decoded and coded again; drop "
+                    + "many at once, as with decode=64, or choose q4_0")
         }
         if selector != nil, hiddenRows != nil, merger != nil {
             try refuse("a merger needs the rows that the prompt's layers dropped")

@@ -9,12 +9,18 @@ package import SwiftletTensor
 extension KVSequence {
     /// Whether rows depend on nothing but their tokens and those before. Otherwise it counts, too, how the text was
     /// divided into prompts and generated tokens.
-    package var rowsFollowFromTokens: Bool { !policy.evicts && retrieval == nil }
+    package var rowsFollowFromTokens: Bool { !policy.evicts && retrieval == nil && !format.ages }
 
     /// Refuses a policy that cannot be saved, before any work is done.
     ///
     /// - Throws: `.unsupported`, naming the policy and the reason.
     package func checkSnapshot() throws(SwiftletError) {
+        if format.ages {
+            throw SwiftletError(
+                .unsupported,
+                "a cache whose rows change their format as they age cannot be saved; choose a format such as q8_0 "
+                    + "instead of kivi or age")
+        }
         var state = KVStateCoder()
         do {
             try compressor?.code(&state, length: .max)
