@@ -16,11 +16,12 @@ struct CacheAgingTests {
     @Test("chunks, threads and batches change nothing", arguments: formats)
     func independent(format: String) throws {
         let (bench, threaded) = (try FormatBench(), try FormatBench(threads: 3))
-        let ids = FormatBench.prompt(200), next = FormatBench.prompt(70, seed: 2)
+        // Between the prompt and the last token, a third page of 64 rows gets old.
+        let ids = FormatBench.prompt(186), next = FormatBench.prompt(12, seed: 2)
         let whole = try bench.sequence(format)
         let expected = try bench.bench.logits(ids, whole)
         let cut = try bench.sequence(format)
-        #expect(try bench.bench.logits(ids, cut, chunk: 30) == expected)
+        #expect(try bench.bench.logits(ids, cut, chunk: 50) == expected)
         #expect(contents(cut) == contents(whole))
         let other = try threaded.sequence(format)
         #expect(try threaded.bench.logits(ids, other, chunk: 64) == expected)
@@ -48,12 +49,15 @@ struct CacheAgingTests {
         }
     }
 
-    @Test("policies keep to their bound and go on", arguments: formats, CacheFormatTests.policies + ["knorm"])
+    @Test(
+        "policies keep to their bound and go on", arguments: formats,
+        ["snapkv:window=4", "d2o", "tova", "streaming+slots"])
     func bounded(format: String, policy: String) throws {
         let bench = try FormatBench()
         let sequence = try bench.sequence("\(policy)+\(format)", .rows(140))
         _ = try bench.bench.logits(FormatBench.prompt(260), sequence)
-        for (step, id) in FormatBench.prompt(70, seed: 5).enumerated() {
+        // TOVA drops a row per token, or 64 at once.
+        for (step, id) in FormatBench.prompt(policy == "tova" ? 68 : 8, seed: 5).enumerated() {
             for layer in 0..<2 {
                 let rows = (0..<2).map { sequence.rowCount(layer: layer, head: $0) }
                 #expect(rows.reduce(0, +) <= 2 * (sequence.budgets[layer] ?? 0), "step \(step)")
