@@ -473,3 +473,14 @@ SL_FN void k_attend_column_sums(const sl_kv_rows *kv, const sl_queries *q, const
         }
     }
 }
+
+SL_FN void k_key_products(const sl_kv_rows *kv, const float *x, float *products, float *scratch) {
+    workspace w = workspace_at(scratch, kv);
+    for (size_t row = 0; row < kv->row_count; row += SL_PAGE_ROWS) {
+        const size_t rest = kv->row_count - row, count = rest < SL_PAGE_ROWS ? rest : SL_PAGE_ROWS;
+        const sl_kv_page *page = kv->pages + row / SL_PAGE_ROWS;
+        load_keys(page, page + (rest > SL_PAGE_ROWS), kv->key_size, count, w.keys, w.spare);
+        score_page(w.keys, &x, 1, kv->key_size, 1, w.scores);
+        memcpy(products + row, w.scores, count * sizeof(float));
+    }
+}

@@ -25,6 +25,7 @@ const sl_kernels SL_TABLE = {
     .attend_merge = k_attend_merge,
     .attend_weights = k_attend_weights,
     .attend_column_sums = k_attend_column_sums,
+    .key_products = k_key_products,
     .weigh = k_weigh,
     .weakest = k_weakest,
     .add_products = k_add_products,

@@ -81,15 +81,16 @@ package struct KVEvidenceRecord {
     private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
     /// Moments of the unrotated queries per head.
     package private(set) var queryMoments: [QueryMoments]
-    /// Scores of rows that never change, `[kvHeads][rows]`; shorter while newer rows have none yet.
-    private(set) var fixedScores: [[Float]]
+    /// A number per row that stays with it, such as a score that never changes, `[kvHeads][rows]`; shorter while newer
+    /// rows have none yet.
+    private(set) var rowNumbers: [[Float]]
     private var unrotatedCount = 0  // queries seen, those that the moments leave out included
 
     package init(_ needs: KVEvidence, shape: KVLayerShape) {
         self.needs = needs
         self.shape = shape
         window = QueryWindow(capacity: needs.windowQueries, width: shape.headCount * shape.keySize)
-        fixedScores = Array(repeating: [], count: shape.kvHeadCount)
+        rowNumbers = Array(repeating: [], count: shape.kvHeadCount)
         columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
         rollingRows = Array(repeating: [], count: needs.rollingRows > 0 ? shape.headCount : 0)
         rollingPositions = Array(repeating: [], count: rollingRows.count)
@@ -102,7 +103,7 @@ package struct KVEvidenceRecord {
         guard new != needs else { return }
         var fresh = KVEvidenceRecord(new, shape: shape)
         fresh.window.take(window)
-        fresh.fixedScores = fixedScores
+        fresh.rowNumbers = rowNumbers
         if new.tail == needs.tail { fresh.tailSums = tailSums }
         if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
         if new.queryMoments, needs.queryMoments {
@@ -122,7 +123,7 @@ package struct KVEvidenceRecord {
     package var heldBytes: Int {
         let floats =
             window.data.count + tailSums.count + columnSums.reduce(0) { $0 + $1.count }
-            + fixedScores.reduce(0) { $0 + $1.count }
+            + rowNumbers.reduce(0) { $0 + $1.count }
             + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
             + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
         let positions = window.positions.count + rollingPositions.reduce(0) { $0 + $1.count }
@@ -235,7 +236,7 @@ package struct KVEvidenceRecord {
 
     private mutating func gather(_ rows: (_ kvHead: Int) -> [Int]) {
         tailSums = []
-        for head in fixedScores.indices { fixedScores[head] = [] }
+        for head in rowNumbers.indices { rowNumbers[head] = [] }
         for head in columnSums.indices { columnSums[head].keep(rows(head / shape.group)) }
         for head in rollingRows.indices {
             for index in rollingRows[head].indices {
@@ -270,10 +271,10 @@ package struct KVEvidenceRecord {
     /// Follows the cache when the last of a KV head's `rowCount` rows takes the place of another one.
     mutating func remove(_ row: Int, ofHead head: Int, rowCount: Int) {
         tailSums = []
-        if fixedScores[head].count == rowCount {
-            fixedScores[head].remove(row, of: rowCount)
+        if rowNumbers[head].count == rowCount {
+            rowNumbers[head].remove(row, of: rowCount)
         } else {
-            fixedScores[head] = []
+            rowNumbers[head] = []
         }
         for queryHead in head * shape.group..<(head + 1) * shape.group {
             if !columnSums.isEmpty { columnSums[queryHead].remove(row, of: rowCount) }
@@ -284,8 +285,13 @@ package struct KVEvidenceRecord {
         }
     }
 
-    /// Adds the fixed scores of a KV head's newest rows.
-    mutating func addFixedScores(_ scores: [Float], ofHead head: Int) { fixedScores[head] += scores }
+    /// Replaces the number of a row.
+    mutating func setRowNumber(_ number: Float, ofHead head: Int, row: Int) {
+        if row < rowNumbers[head].count { rowNumbers[head][row] = number }
+    }
+
+    /// Adds the numbers of a KV head's newest rows.
+    mutating func addRowNumbers(_ numbers: [Float], ofHead head: Int) { rowNumbers[head] += numbers }
 
     /// Forgets the queries from `position` on, whose rows are not among `kept`.
     ///

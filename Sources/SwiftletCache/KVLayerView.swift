@@ -51,6 +51,25 @@ public struct KVLayerView {
     /// The values of one KV head, `[rows × valueSize]`.
     public func values(ofHead head: Int) -> [Float] { slot.values(ofHead: head) }
 
+    /// The product of one row's key with the key of every row of a KV head, `[rows]`.
+    ///
+    /// - Complexity: `rows × keySize` multiply-adds.
+    package func keyProducts(ofHead head: Int, with row: Int) -> [Float] {
+        let key = slot.row(row, ofHead: head).key
+        var scratch = [Float](
+            repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
+        return Array(unsafeUninitializedCapacity: rowCount(ofHead: head)) { products, count in
+            count = rowCount(ofHead: head)
+            guard let products = products.baseAddress else { return }
+            slot.withRows(ofHead: head) {
+                kernels.keyProducts($0, key, into: products, scratch: &scratch)
+            }
+        }
+    }
+
+    /// The length of the key of every row of a KV head, `[rows]`, where single rows are merged.
+    func keyLengths(ofHead head: Int) -> [Float] { record.rowNumbers[head] }
+
     /// Attention received by every row of a query head, summed over all queries so far: `[rows]`.
     public func columnSums(ofQueryHead head: Int) -> [Float] {
         precondition(!record.columnSums.isEmpty, "the policy did not ask for column sums")

@@ -18,8 +18,11 @@ extension KVSequence {
             let victims = victims(layer: layer, at: index, budgets: budgets, phase: phase)
             guard victims.contains(where: { $0 != .none }) else { return true }
             guard !victims.contains(.unclear) else { return false }
+            if compressor?.merges == true {
+                try fold(victims.map(\.row), layer: layer, at: index, phase: phase)
+            }
             for (head, victim) in victims.enumerated() {
-                guard case .row(let row) = victim else { continue }
+                guard let row = victim.row else { continue }
                 let rowCount = rowCount(layer: layer, head: head)
                 try slots[layer]?.remove(row, ofHead: head)
                 records[layer].remove(row, ofHead: head, rowCount: rowCount)
@@ -32,6 +35,10 @@ extension KVSequence {
         case none
         case row(Int)
         case unclear
+
+        var row: Int? {
+            if case .row(let row) = self { row } else { nil }
+        }
     }
 
     private func victims(layer: Int, at index: Int, budgets: [Int], phase: KVPhase) -> [Victim] {
@@ -53,8 +60,8 @@ extension KVSequence {
             case .ordered: return .unclear
             case .age: return victim(slot, head) { rows, _ in free.oldest(rows) }
             case .fixed(let score):
-                updateFixedScores(layer: layer, head: head, phase: phase, score)
-                let scores = records[layer].fixedScores[head]
+                updateNumbers(layer: layer, head: head, phase: phase, score)
+                let scores = records[layer].rowNumbers[head]
                 return victim(slot, head) { rows, kernels in
                     kernels.weakestRow(scores, positions: rows, in: free.positions)
                 }
@@ -73,15 +80,35 @@ extension KVSequence {
         slot.withRows(ofHead: head) { find($0.positionBuffer, kernels) }.map(Victim.row) ?? .unclear
     }
 
-    /// Scores the rows that have been added since the last step.
-    private func updateFixedScores(
-        layer: Int, head: Int, phase: KVPhase, _ score: KVRowRanking.FixedScore
+    /// Folds rows into others before they leave.
+    private func fold(
+        _ evicted: [Int?], layer: Int, at index: Int, phase: KVPhase
+    ) throws(SwiftletError) {
+        for head in evicted.indices {
+            updateNumbers(layer: layer, head: head, phase: phase) { rows, head, layer in
+                KeyNormSelector.norms(of: rows, ofHead: head, in: layer)
+            }
+        }
+        let rewrites = compressor?.fold(evicted, at: index, view(of: layer, phase: phase)) ?? []
+        for (head, rewrite) in rewrites.enumerated() {
+            guard let rewrite else { continue }
+            let row = rewrite.row
+            try self.rewrite(layer: layer, head: head, row: row, key: rewrite.key, value: rewrite.value)
+            let lengths = KeyNormSelector.norms(
+                of: row..<row + 1, ofHead: head, in: view(of: layer, phase: phase))
+            records[layer].setRowNumber(lengths[0], ofHead: head, row: row)
+        }
+    }
+
+    /// Computes the numbers of rows that have been added since the last step.
+    private func updateNumbers(
+        layer: Int, head: Int, phase: KVPhase, _ numbers: KVRowRanking.FixedScore
     ) {
         let rowCount = rowCount(layer: layer, head: head)
-        let known = records[layer].fixedScores[head].count
+        let known = records[layer].rowNumbers[head].count
         guard known < rowCount else { return }
-        let new = score(known..<rowCount, head, view(of: layer, phase: phase))
-        records[layer].addFixedScores(new, ofHead: head)
+        let new = numbers(known..<rowCount, head, view(of: layer, phase: phase))
+        records[layer].addRowNumbers(new, ofHead: head)
     }
 
     /// Brings the rows of a layer back to ascending positions.

@@ -162,6 +162,21 @@ extension Kernels {
         }
     }
 
+    /// The product of a vector with the key of every cached row: `x·k`.
+    ///
+    /// - Parameters:
+    ///   - rows: the cached rows, paged; values are not read.
+    ///   - x: shape `[keySize]`.
+    ///   - products: overwritten, shape `[rows]`.
+    ///   - scratch: ``attendScratch(keySize:valueSize:)`` floats.
+    package func keyProducts(
+        _ rows: sl_kv_rows, _ x: UnsafePointer<Float>, into products: UnsafeMutablePointer<Float>,
+        scratch: UnsafeMutablePointer<Float>
+    ) {
+        if let page = rows.pages, rows.row_count > 0 { checkBlocks(page[0].key_format, rows.key_size) }
+        withUnsafePointer(to: rows) { table.pointee.key_products($0, x, products, scratch) }
+    }
+
     private func checked(_ range: Range<Int>?, _ rows: sl_kv_rows) -> Range<Int> {
         let range = range ?? 0..<rows.row_count
         precondition(

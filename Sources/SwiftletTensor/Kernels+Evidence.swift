@@ -1,4 +1,4 @@
-package import CSwiftletKernels
+import CSwiftletKernels
 
 extension Kernels {
     /// Turns the scores that attention left for one query row into attention weights, in place: `exp(score − lse)`.

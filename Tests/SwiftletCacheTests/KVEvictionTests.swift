@@ -79,6 +79,62 @@ struct KVEvictionTests {
         #expect(moved || (plain && selector is TOVASelector))
     }
 
+    /// Similarities are sums of 4 products in another order, and a row may be rewritten many times: each time errors
+    /// are averaged with those of the row that leaves.
+    @Test("folds single rows as it would in order", arguments: CompensationMerger.Mode.allCases)
+    func merging(mode: CompensationMerger.Mode) throws {
+        var random = SplitMix64(seed: 11)
+        var policy = KVPolicy(HeavyHitterSelector(), rows: [25])
+        policy.merger = CompensationMerger(mode: mode)
+        let sequence = try KVSequence.test(Self.shape, policy: policy)
+        try sequence.step(tokens(0, 60, plain: false, &random), compute)
+        var merger = try #require(policy.merger)
+        var rewritten = 0
+        for step in 0..<600 {
+            let copy = KVSequence(forking: sequence)
+            try copy.restoreOrder(layer: 0)
+            let view = copy.view(of: 0, phase: step == 0 ? .prefill : .decode)
+            var expected = PlainSlot(copy.slot(of: 0))
+            if view.rowCount(ofHead: 0) > 25 {
+                let selection = HeavyHitterSelector().selection(of: view, budget: 25)
+                let kept = (0..<2).map { selection.rows(ofHead: $0) }
+                let evicted = (0..<2).map {
+                    selection.droppedRows(ofHead: $0, of: view.rowCount(ofHead: $0))
+                }
+                for (head, rewrites) in merger.merge(in: view, kept: kept, evicted: evicted).enumerated() {
+                    for rewrite in rewrites {
+                        expected.heads[head][rewrite.row].key = rewrite.key
+                        expected.heads[head][rewrite.row].value = rewrite.value
+                        rewritten += 1
+                    }
+                }
+                expected.keep(selection)
+            }
+            if step == 0 {
+                try sequence.finishPrompt(phase: .prefill)
+            } else {
+                try sequence.compressStep(phase: .decode)
+                #expect(!sequence.slot(of: 0).isAscending || step < 9)
+            }
+            let found = KVSequence(forking: sequence)
+            try found.restoreOrder(layer: 0)
+            try expectSame(PlainSlot(found.slot(of: 0)), expected, step)
+            try sequence.step(
+                tokens(sequence.length, 1, plain: false, &random), phase: .decode, compute)
+        }
+        #expect(rewritten > 300)
+    }
+
+    private func expectSame(_ found: PlainSlot, _ expected: PlainSlot, _ step: Int) throws {
+        for (found, expected) in zip(found.heads, expected.heads) {
+            try #require(found.map(\.position) == expected.map(\.position), "step \(step)")
+            for (a, b) in zip(found, expected) {
+                try #require(largestDifference(a.key, b.key.map(Double.init)) < 1e-5, "step \(step)")
+                try #require(largestDifference(a.value, b.value.map(Double.init)) < 1e-5, "step \(step)")
+            }
+        }
+    }
+
     @Test("rows and evidence stay together", arguments: 0..<6 as Range<UInt64>)
     func together(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
@@ -157,6 +213,15 @@ struct KVEvictionTests {
             return (0..<8).map(view.columnSums(ofQueryHead:))
         }
         #expect(sums[0] == sums[1] && sums[0] == sums[2])
+    }
+}
+
+extension KVSelector {
+    /// What stays of every KV head under one budget.
+    fileprivate func selection(of view: KVLayerView, budget: Int) -> KVSelection {
+        var copy = self
+        return copy.select(
+            from: view, budgets: Array(repeating: budget, count: view.shape.kvHeadCount))
     }
 }
 

@@ -148,6 +148,8 @@ typedef struct sl_kernels {
     void (*attend_column_sums)(const sl_kv_rows *kv, const sl_queries *q, const float *lse, size_t lse_stride,
                                const float *weight, size_t first, size_t count, float *sums,
                                size_t sums_stride, float *scratch);
+    // products[row] = x·k of every cached row. scratch: as for attend.
+    void (*key_products)(const sl_kv_rows *kv, const float *x, float *products, float *scratch);
     // The scores that attend left for one query row become the weights that attend_weights gives, in place.
     void (*weigh)(float *scores, float lse, size_t n);
     // The row with the smallest score among those at positions [first, last], of equals the one at the highest

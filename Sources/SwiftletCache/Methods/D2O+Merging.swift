@@ -64,6 +64,49 @@ public struct CompensationMerger: KVMerger {
         rewrites(plan(in: layer, kept: kept, evicted: evicted))
     }
 
+    /// One sweep over the keys.
+    public var foldsSingleRows: Bool { true }
+
+    /// Folds every row into the most similar of the others, of equals the one at the lowest position.
+    public mutating func fold(_ evicted: [Int?], in layer: KVLayerView) -> [KVRewrite?] {
+        let nearest = evicted.enumerated().map { head, row in
+            row.flatMap { Self.nearest(to: $0, ofHead: head, in: layer) }
+        }
+        let merged = decide(nearest.map { $0.map { [$0.similarity] } ?? [] })
+        return evicted.indices.map { head in
+            guard let row = evicted[head], let target = nearest[head], merged[head].first == true else {
+                return nil
+            }
+            let (kept, gone) = (layer.row(target.row, ofHead: head), layer.row(row, ofHead: head))
+            let pair = MergeHead(
+                keys: kept.key + gone.key, values: kept.value + gone.value, similarity: target.similarity)
+            var rewrite = pair.merged(
+                [true], selfWeight: mode == .paper ? selfWeight : nil, mergesKeys: mergesKeys
+            ).first
+            rewrite?.row = target.row
+            return rewrite
+        }
+    }
+
+    private static func nearest(
+        to row: Int, ofHead head: Int, in layer: KVLayerView
+    ) -> (row: Int, similarity: Float)? {
+        let lengths = layer.keyLengths(ofHead: head)
+        let positions = layer.positions(ofHead: head)
+        let products = layer.keyProducts(ofHead: head, with: row)
+        let factor = lengths[row] > 0 ? 1 / lengths[row] : 0
+        var best: (row: Int, similarity: Float)?
+        for other in products.indices where other != row {
+            let similarity = lengths[other] > 0 ? products[other] * factor / lengths[other] : 0
+            if let found = best {
+                if found.similarity > similarity { continue }
+                if found.similarity == similarity, positions[found.row] < positions[other] { continue }
+            }
+            best = (other, similarity)
+        }
+        return best
+    }
+
     /// What is merged with what.
     package struct Plan {
         /// Similarities, per KV head.
@@ -144,6 +187,14 @@ package struct MergeHead {
         (similarity, nearest) = Self.mostSimilar(
             Self.directions(keys, evicted, keySize), to: Self.directions(keys, kept, keySize), size: keySize,
             kernels)
+    }
+
+    /// A kept row and one that leaves, `[2 × size]` each.
+    init(keys: [Float], values: [Float], similarity: Float) {
+        (self.keys, self.values) = (keys, values)
+        (keySize, valueSize) = (keys.count / 2, values.count / 2)
+        (kept, evicted, nearest) = ([0], [1], [0])
+        self.similarity = [similarity]
     }
 
     /// New contents of the kept rows that others were folded into.

@@ -16,10 +16,7 @@ public struct KeyNormSelector: KVSelector {
     /// A length per key.
     public var ranking: KVRowRanking {
         .fixed { rows, head, layer in
-            let keys =
-                rows.count < layer.rowCount(ofHead: head)
-                ? rows.flatMap { layer.row($0, ofHead: head).key } : layer.keys(ofHead: head)
-            return Self.norms(keys, size: layer.shape.keySize).map { -$0 }
+            Self.norms(of: rows, ofHead: head, in: layer).map { -$0 }
         }
     }
 
@@ -31,6 +28,14 @@ public struct KeyNormSelector: KVSelector {
         (0..<layer.shape.kvHeadCount).map { head in
             Self.norms(layer.keys(ofHead: head), size: layer.shape.keySize).map { -$0 }
         }
+    }
+
+    /// The lengths of the keys of some rows of a KV head.
+    static func norms(of rows: Range<Int>, ofHead head: Int, in layer: KVLayerView) -> [Float] {
+        let keys =
+            rows.count < layer.rowCount(ofHead: head)
+            ? rows.flatMap { layer.row($0, ofHead: head).key } : layer.keys(ofHead: head)
+        return norms(keys, size: layer.shape.keySize)
     }
 
     /// Euclidean lengths of vectors that lie one behind the other, `[count × size]` → `[count]`.

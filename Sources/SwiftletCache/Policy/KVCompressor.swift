@@ -71,6 +71,14 @@ struct KVCompressor {
         layers[index].selector.scores(of: view)
     }
 
+    /// Whether evicted rows are folded into others.
+    var merges: Bool { policy.merger != nil }
+
+    /// What becomes of one row of every KV head when single rows leave.
+    mutating func fold(_ evicted: [Int?], at index: Int, _ view: KVLayerView) -> [KVRewrite?] {
+        layers[index].merger?.fold(evicted, in: view) ?? []
+    }
+
     /// Rows per KV head down to which single rows can leave, whatever the order in which the others lie; `nil` if
     /// rows have to ascend for what is to be done.
     ///
@@ -80,10 +88,10 @@ struct KVCompressor {
     ///   - counts: rows of its KV heads.
     func stepBudgets(at index: Int, layer: Int, counts: [Int], phase: KVPhase) -> [Int]? {
         guard phase == .decode || phase == .verify, policy.effectiveDecodeRule == .everyStep,
-            policy.positions == .original, policy.merger == nil, policy.heads?.readsScores != true,
-            let budget = budgets?[index]
+            policy.positions == .original, policy.heads?.readsScores != true, let budget = budgets?[index]
         else { return nil }
         let selector = layers[index].selector
+        if let merger = policy.merger, !merger.foldsSingleRows || selector.ranking.isFixed { return nil }
         if case .ordered = selector.ranking { return nil }
         let forced = selector.forced(budget: budget, phase: phase)
         let rows =

@@ -27,4 +27,21 @@ public protocol KVMerger: KVSavedState, Sendable {
     ///   - evicted: the others, ascending.
     /// - Returns: rewritten rows per KV head; rows that are not named stay as they are.
     mutating func merge(in layer: KVLayerView, kept: [[Int]], evicted: [[Int]]) -> [[KVRewrite]]
+    /// Whether ``fold(_:in:)`` says the same about single rows.
+    var foldsSingleRows: Bool { get }
+    /// What becomes of one kept row of every KV head when one row leaves, in whatever order rows lie.
+    ///
+    /// - Parameter evicted: the row that leaves, `[kvHeads]`; `nil` for none.
+    /// - Returns: the rewritten row, `[kvHeads]`; `nil` for none.
+    mutating func fold(_ evicted: [Int?], in layer: KVLayerView) -> [KVRewrite?]
+}
+
+extension KVMerger {
+    /// All rows are looked at, in ascending order.
+    public var foldsSingleRows: Bool { false }
+
+    /// Nothing is rewritten.
+    public mutating func fold(_ evicted: [Int?], in layer: KVLayerView) -> [KVRewrite?] {
+        evicted.map { _ in nil }
+    }
 }

@@ -51,6 +51,11 @@ public enum KVRowRanking: Sendable {
     /// ``KVSelector/scores(of:)`` says it in time that is linear in the rows, and does not mind their order.
     case recorded
 
+    /// Whether scores stay with their rows.
+    var isFixed: Bool {
+        if case .fixed = self { true } else { false }
+    }
+
     /// Whether all scores are computed again for every row that leaves.
     var isRecorded: Bool {
         if case .recorded = self { true } else { false }
