@@ -140,6 +140,12 @@ struct KVHead {
         }
     }
 
+    /// Turns a key into the form in which stored keys are compared with it.
+    func rotate(key: UnsafeMutablePointer<Float>) {
+        guard let rotation = geometry.rotation else { return }
+        kernels.hadamard(key, block: rotation.key, count: geometry.keySize)
+    }
+
     /// Drops one row; the last row takes its place, so that the rows may no longer ascend.
     mutating func remove(_ row: Int) throws(SwiftletError) {
         let last = rowCount - 1

@@ -55,7 +55,8 @@ public struct KVLayerView {
     ///
     /// - Complexity: `rows × keySize` multiply-adds.
     package func keyProducts(ofHead head: Int, with row: Int) -> [Float] {
-        let key = slot.row(row, ofHead: head).key
+        var key = slot.row(row, ofHead: head).key
+        slot.rotate(key: &key)
         var scratch = [Float](
             repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
         return Array(unsafeUninitializedCapacity: rowCount(ofHead: head)) { products, count in

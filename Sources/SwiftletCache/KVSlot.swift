@@ -47,6 +47,9 @@ package struct KVSlot {
     /// that depends on their age.
     var movesRowsSingly: Bool { !format.ages }
 
+    /// Turns a key into the form in which stored keys are compared with it.
+    func rotate(key: inout [Float]) { heads.first?.rotate(key: &key) }
+
     /// Drops one row of a KV head; the last row takes its place.
     mutating func remove(_ row: Int, ofHead head: Int) throws(SwiftletError) { try heads[head].remove(row) }
 

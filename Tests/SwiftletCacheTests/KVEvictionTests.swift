@@ -135,6 +135,22 @@ struct KVEvictionTests {
         }
     }
 
+    @Test("products of keys are those of the keys read back", arguments: [false, true])
+    func keyProducts(rotates: Bool) throws {
+        var random = SplitMix64(seed: 5)
+        var format = KVFormat.f32
+        format.isRotated = rotates
+        let shape = KVLayerShape(headCount: 4, kvHeadCount: 2, keySize: 4, valueSize: 4)
+        let sequence = try KVSequence.test(shape, format: format)
+        try sequence.append(Tokens(shape, at: 0..<70, using: &random))
+        let view = sequence.view(of: 0, phase: .decode)
+        for head in 0..<2 {
+            let keys = (0..<70).map { view.row($0, ofHead: head).key.map(Double.init) }
+            let expected = keys.map { zip($0, keys[3]).reduce(0) { $0 + $1.0 * $1.1 } }
+            #expect(largestDifference(view.keyProducts(ofHead: head, with: 3), expected) < 1e-4)
+        }
+    }
+
     @Test("rows and evidence stay together", arguments: 0..<6 as Range<UInt64>)
     func together(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
