@@ -16,16 +16,18 @@ Without models, it makes the six of the table with `swiftlet synth` and llama-qu
   -m MODELS    where to make models, default ${TMPDIR:-/tmp}/swiftlet-models
   -s SWIFTLET  the program to measure, default a release build of this checkout
   -o OUTPUT    folder of the report, default docs
+  -k FILE      keep the single results in FILE and report all that it holds, so that a long run can be split:
+               -d 0 for all models, then the first one with the long tests
 TEXT
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
 rounds=5 threads=2 prompt=512 generate=128 depth=8192
-models_folder=${TMPDIR:-/tmp}/swiftlet-models swiftlet='' output=$root/docs
-while getopts r:t:p:n:d:m:s:o:h flag; do
+models_folder=${TMPDIR:-/tmp}/swiftlet-models swiftlet='' output=$root/docs kept=''
+while getopts r:t:p:n:d:m:s:o:k:h flag; do
     case $flag in
         r) rounds=$OPTARG ;; t) threads=$OPTARG ;; p) prompt=$OPTARG ;; n) generate=$OPTARG ;;
-        d) depth=$OPTARG ;; m) models_folder=$OPTARG ;; s) swiftlet=$OPTARG ;; o) output=$OPTARG ;;
+        d) depth=$OPTARG ;; m) models_folder=$OPTARG ;; k) kept=$OPTARG ;; s) swiftlet=$OPTARG ;; o) output=$OPTARG ;;
         h) usage; exit 0 ;; *) usage >&2; exit 64 ;;
     esac
 done
@@ -67,7 +69,7 @@ models=("$@")
 [ ${#models[@]} -gt 0 ] || make_models
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-results=$work/results.tsv                       # model, measure, engine, value
+results=${kept:-$work/results.tsv}              # model, measure, engine, value
 timer=$(command -v gtime || type -P time || true)   # GNU time, for peak memory
 
 # with_peak COMMAND...: runs a command and leaves its peak memory in KiB in $work/peak, if GNU time is there.
@@ -114,17 +116,17 @@ text="Once upon a time"
 run_engine() {
     local engine=$1 model=$2 program
     if [ "$engine" = swiftlet ]; then
-        program=$swiftlet bench_command=(bench)
+        program=$swiftlet bench_command=(bench) long_flags=()
         first_token swiftlet "$model" "$swiftlet" run -m "$model" -p "$text" -n 1 -t "$threads" -c 512 --temp 0
     else
-        program=$peer/llama-bench bench_command=()
+        program=$peer/llama-bench bench_command=() long_flags=(--no-warmup)
         first_token llama.cpp "$model" "$peer/llama-completion" -m "$model" -p "$text" -n 1 -t "$threads" \
             -c 512 --temp 0 -no-cnv
     fi
     bench "$engine" "$program" "$model" -p "$prompt" -n "$generate"
     if [ "$depth" -gt 0 ] && [ "$model" = "${models[0]}" ]; then
-        bench "$engine" "$program" "$model" -d 0 -p "$depth" -n 0
-        bench "$engine" "$program" "$model" -d "$depth" -p 0 -n 32
+        bench "$engine" "$program" "$model" -d 0 -p "$depth" -n 0 ${long_flags[@]+"${long_flags[@]}"}
+        bench "$engine" "$program" "$model" -d "$depth" -p 0 -n 32 ${long_flags[@]+"${long_flags[@]}"}
     fi
 }
 
@@ -209,7 +211,8 @@ swiftlet run -m MODEL -p "$text" -n 1 -t $threads -c 512 --temp 0
 TEXT
     [ "$depth" -eq 0 ] || cat <<TEXT
 
-and for $(basename "${models[0]}" .gguf) with both programs \`-d 0 -p $depth -n 0\` and \`-d $depth -p 0 -n 32\`.
+and for $(basename "${models[0]}" .gguf) with both programs \`-d 0 -p $depth -n 0\` and \`-d $depth -p 0 -n 32\`,
+llama-bench with \`--no-warmup\`, which would read the whole prompt once more.
 TEXT
 }
 
