@@ -1,7 +1,8 @@
 // Writers of the K formats, compiled once per instruction set; every one gives the same bits.
 //
 // A super block stores x ≈ d·s·q − dmin·m: codes q of a few bits, integers s and m (m is 0 in q3_K and q6_K) for
-// each group of 16 or 32, d and dmin for all 256 numbers. The writer looks for the least Σ (stored − x)²:
+// each group of 16 or 32, d and dmin for all 256 numbers. The writer looks for the least Σ w·(stored − x)², where w
+// is |x| and the root mean square of the group: large weights meet large activations more often.
 // 1. each group by itself, with real s and m: codes to the nearest from a grid of starts, then the s and m that
 //    are best for these codes (least squares), and again from the best of them;
 // 2. the integers s and m, which may be neighbours of the nearest ones, with codes chosen anew;
@@ -29,11 +30,11 @@ typedef struct {
     int shrinks;
 } super_shape;
 
-// Eight groups: x[i][k] is number i of group k.
-typedef struct { G x[LONGEST_GROUP], sum; } groups;
+// Eight groups: x[i][k] is number i of group k, w[i][k] its weight; Σ w and Σ w·x.
+typedef struct { G x[LONGEST_GROUP], w[LONGEST_GROUP], weight, sum; } groups;
 
-typedef struct { G q, qq, qx; } code_sums;              // Σ q, Σ q² and Σ q·x
-typedef struct { G scale, base, gain; } line;           // x ≈ scale·q + base lowers Σ x² by gain
+typedef struct { G q, qq, qx; } code_sums;              // Σ w·q, Σ w·q² and Σ w·q·x
+typedef struct { G scale, base, gain; } line;           // x ≈ scale·q + base lowers Σ w·x² by gain
 typedef struct { G scale, minimum, error; } integers;   // s and m of eight groups
 typedef struct { float d, dmin; } steps;
 
@@ -65,10 +66,19 @@ SL_INLINE float g_extreme(G v) {
 
 SL_INLINE void load_groups(const float *x, float factor, const super_shape *shape, groups *g) {
     const int n = shape->group;
-    g->sum = g_set(0);
+    G squares = g_set(0);
     for (int i = 0; i < n; i++) {
         for (int k = 0; k < GROUPS; k++) g->x[i][k] = x[k * n + i] * factor;
-        g->sum += g->x[i];
+        squares += g->x[i] * g->x[i];
+    }
+    G mean;
+    for (int k = 0; k < GROUPS; k++) mean[k] = sqrtf(squares[k] / (float)n);
+    g->sum = g_set(0);
+    g->weight = g_set(0);
+    for (int i = 0; i < n; i++) {
+        g->w[i] = mean + g_magnitude(g->x[i]);
+        g->weight += g->w[i];
+        g->sum += g->w[i] * g->x[i];
     }
 }
 
@@ -81,9 +91,10 @@ SL_INLINE code_sums sum_codes(const groups *g, G inverse, G base, const super_sh
     code_sums sums = {g_set(0), g_set(0), g_set(0)};
     for (int i = 0; i < shape->group; i++) {
         const G q = code_of(g->x[i], inverse, base, shape);
-        sums.q += q;
-        sums.qq += q * q;
-        sums.qx += q * g->x[i];
+        const G weighted = g->w[i] * q;
+        sums.q += weighted;
+        sums.qq += weighted * q;
+        sums.qx += weighted * g->x[i];
     }
     return sums;
 }
@@ -92,9 +103,9 @@ SL_INLINE code_sums sum_codes(const groups *g, G inverse, G base, const super_sh
 SL_INLINE line best_line(const groups *g, code_sums sums, const super_shape *shape) {
     const G through = g_ratio(sums.qx, sums.qq);
     if (shape->minimum_high == 0) return (line){through, g_set(0), through * sums.qx};
-    const G n = g_set((float)shape->group), spread = sums.qq * n - sums.q * sums.q;
+    const G n = g->weight, spread = sums.qq * n - sums.q * sums.q;
     const G slope = g_ratio(sums.qx * n - sums.q * g->sum, spread);
-    const G mean = (g->sum - slope * sums.q) / n;
+    const G mean = g_ratio(g->sum - slope * sums.q, n);
     const GI isLine = (GI)(spread > g_set(0)) & (GI)(mean <= g_set(0)) & (GI)(slope > g_set(0));
     const G a = g_select(isLine, slope, through), b = g_select(isLine, mean, g_set(0));
     const G gain = a * (2 * sums.qx - a * sums.qq - 2 * b * sums.q) + b * (2 * g->sum - b * n);
@@ -157,7 +168,7 @@ SL_INLINE G squared_error(const groups *g, G scale, G base, const super_shape *s
     G error = g_set(0);
     for (int i = 0; i < shape->group; i++) {
         const G off = scale * code_of(g->x[i], inverse, base, shape) + base - g->x[i];
-        error += off * off;
+        error += g->w[i] * off * off;
     }
     return error;
 }
@@ -173,7 +184,7 @@ SL_INLINE integers choose_integers(const groups *g, line wanted, steps step, con
         G m = minimum;
         if (shape->minimum_high > 0) {
             const code_sums sums = sum_codes(g, g_ratio(g_set(1), s * d), -m * dmin, shape);
-            const G offset = (s * d * sums.q - g->sum) / g_set((float)shape->group);
+            const G offset = g_ratio(s * d * sums.q - g->sum, g->weight);
             m = g_round(g_limit(offset * inverse, 0, shape->minimum_high));
         }
         const G error = squared_error(g, s * d, -m * dmin, shape);
@@ -193,7 +204,7 @@ SL_INLINE steps best_steps(const groups *g, const integers *chosen, steps step, 
         const code_sums sums = sum_codes(g + p, g_ratio(g_set(1), s * g_set(step.d)), base, shape);
         aa += g_sum(s * s * sums.qq);
         am += g_sum(s * m * sums.q);
-        mm += g_sum(m * m) * shape->group;
+        mm += g_sum(m * m * g[p].weight);
         ax += g_sum(s * sums.qx);
         mx += g_sum(m * g[p].sum);
     }
