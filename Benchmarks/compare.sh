@@ -162,7 +162,8 @@ awk -F'\t' '
     END {
         for (i = 1; i <= count; i++) {
             a = median(rows[i] "\tllama.cpp"); b = median(rows[i] "\tswiftlet")
-            if (a > 0 && b > 0) printf "%s\t%.2f\t%.2f\t%.3f\n", rows[i], a, b, b / a
+            n = split(all[rows[i] "\tswiftlet"], values, " ")
+            if (a > 0 && b > 0) printf "%s\t%.2f\t%.2f\t%.3f\t%d\n", rows[i], a, b, b / a, n
         }
     }' "$results" >"$work/medians.tsv"
 
@@ -180,7 +181,8 @@ report() {
 # Benchmarks
 
 Swiftlet beside llama.cpp, written by \`Benchmarks/compare.sh\`: both on the same files with the same threads, in
-turn, medians of $rounds rounds. Speeds are tokens per second, more is better; for memory and first token, less is.
+turn, medians of the rounds in the last column. Speeds are tokens per second, more is better; for memory and first
+token, less is.
 
 - Date: $(date -u +%F)
 - Machine: $(machine), $(uname -sm); load at the start: $load
@@ -190,9 +192,9 @@ turn, medians of $rounds rounds. Speeds are tokens per second, more is better; f
 
 ![Speed relative to llama.cpp](benchmarks.svg)
 
-| model | measure | llama.cpp | Swiftlet | Swiftlet / llama.cpp |
-|---|---|---:|---:|---:|
-$(awk -F'\t' '{ printf "| %s | %s | %s | %s | %.2f |\n", $1, $2, $3, $4, $5 }' "$work/medians.tsv")
+| model | measure | llama.cpp | Swiftlet | Swiftlet / llama.cpp | rounds |
+|---|---|---:|---:|---:|---:|
+$(awk -F'\t' '{ printf "| %s | %s | %s | %s | %.2f | %d |\n", $1, $2, $3, $4, $5, $6 }' "$work/medians.tsv")
 
 \`pp\` processes a prompt, \`tg\` generates, \`@ d\` after so many cached tokens. Peak memory is that of a process that
 runs the \`pp\` and \`tg\` tests; mapped weights count. First token is the time of a whole process that reads four words
