@@ -22,6 +22,7 @@ TEXT
 }
 
 root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/Benchmarks/machine.sh"
 rounds=5 threads=2 prompt=512 generate=128 depth=8192
 models_folder=${TMPDIR:-/tmp}/swiftlet-models swiftlet='' output=$root/docs kept=''
 while getopts r:t:p:n:d:m:s:o:k:h flag; do
@@ -166,15 +167,6 @@ awk -F'\t' '
             if (a > 0 && b > 0) printf "%s\t%.2f\t%.2f\t%.3f\t%d\n", rows[i], a, b, b / a, n
         }
     }' "$results" >"$work/medians.tsv"
-
-machine() {
-    if [ -r /proc/cpuinfo ]; then
-        awk -F': *' '/^model name/ { name = $2; n++ } END { printf "%s, %d processors", name, n }' /proc/cpuinfo
-        awk '/^MemTotal/ { printf ", %.0f GiB of memory", $2 / 1048576 }' /proc/meminfo
-    else
-        sysctl -n machdep.cpu.brand_string
-    fi
-}
 
 report() {
     cat <<TEXT

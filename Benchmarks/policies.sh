@@ -33,6 +33,7 @@ pqcache:ratio=0.2 pqcache:ratio=0.1
 q8_0 q4_0 snapkv+q8_0'
 
 root=$(cd "$(dirname "$0")/.." && pwd)
+. "$root/Benchmarks/machine.sh"
 rounds=3 threads=2 depth=32768 generate=16 prompt=8192 group=5 budget=20%
 model='' swiftlet='' output=$root/docs policies=$default_policies
 while getopts m:k:b:r:t:d:n:p:g:s:o:h flag; do
@@ -216,15 +217,6 @@ rows() {
                 for (j = 1; j <= rowCount; j++)
                     if (nameOf[rows[j]] == names[i]) print (rows[j] in measured) ? line(rows[j]) : old[rows[j]]
         }' "$results"
-}
-
-machine() {
-    if [ -r /proc/cpuinfo ]; then
-        awk -F': *' '/^model name/ { name = $2; n++ } END { printf "%s, %d processors", name, n }' /proc/cpuinfo
-        awk '/^MemTotal/ { printf ", %.0f GiB of memory", $2 / 1048576 }' /proc/meminfo
-    else
-        sysctl -n machdep.cpu.brand_string
-    fi
 }
 
 header="| policy | budget | generation after $depth, of full | bound | share of bound | bytes held, of full "
