@@ -47,18 +47,25 @@ let package = Package(
                 "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
                 "CSwiftletTales",
             ]),
+        module(
+            "SwiftletEval",
+            [
+                "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
+                "SwiftletEngine",
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "SwiftletEngine", "SwiftletText", "SwiftletFormats", "SwiftletModels", "SwiftletCache",
+                "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletFormats", "SwiftletModels",
+                "SwiftletCache",
                 "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
             name: "swiftlet-conformance",
             dependencies: [
-                "SwiftletCache", "SwiftletModels", "SwiftletFormats", "SwiftletTensor", "CSwiftletKernels",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "SwiftletCache", "SwiftletModels", "SwiftletFormats", "SwiftletTensor", "SwiftletEval",
+                "CSwiftletKernels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
         .target(
@@ -72,10 +79,17 @@ let package = Package(
             of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"],
             exclude: ["Fixtures"]),
         tests(of: "SwiftletEngine", ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletModels"]),
+        tests(
+            of: "SwiftletEval",
+            [
+                "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
+                "SwiftletEngine",
+            ]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "swiftlet", "SwiftletEngine", "SwiftletFormats", "SwiftletCache", "SwiftletTensor",
+                "swiftlet", "SwiftletEval", "SwiftletEngine", "SwiftletFormats", "SwiftletCache",
+                "SwiftletTensor",
                 "SwiftletTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
