@@ -15,6 +15,14 @@ extension KVSequence {
         return budgets
     }
 
+    /// Whether tokens after a prompt do no more than add their rows, so that many at once give the same bits as one
+    /// by one.
+    package var onlyAppends: Bool {
+        guard retrieval == nil, !format.ages else { return false }
+        guard let policy = compressor?.policy, policy.selector != nil else { return true }
+        return policy.effectiveDecodeRule == .append
+    }
+
     /// Announces `count` tokens of a prompt.
     ///
     /// - Returns: the order in which they have to be processed.

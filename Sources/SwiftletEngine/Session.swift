@@ -162,15 +162,43 @@ public final class Session {
             peakBytes: peakCacheBytes, activationBytes: runner.workspaceBytes)
     }
 
+    /// Processes tokens that a prompt is known to go on with, and lends the logits after each of them, in order.
+    ///
+    /// The cache is what it would be if the tokens had been generated. They go through the model one at a time
+    /// where the policy or the number format acts on generated tokens, else a batch at a time.
+    ///
+    /// - Parameters:
+    ///   - progress: called with the tokens done; return false to stop.
+    ///   - body: receives `[vocabulary]` floats, valid during the call.
+    /// - Returns: the tokens that were processed.
+    /// - Throws: `.limit` if the tokens do not fit the context or memory, before anything is processed.
+    @discardableResult
+    package func follow(
+        _ ids: [TokenID], progress: (Int) -> Bool = { _ in true },
+        _ body: (UnsafeBufferPointer<Float>) -> Void
+    ) throws(SwiftletError) -> Int {
+        guard !ids.isEmpty else { return 0 }
+        if sequence.onlyAppends {
+            return try prefill(ids, .all, as: .verify, progress) { body($1) }
+        }
+        try reserve(ids)
+        for (index, id) in ids.enumerated() {
+            _ = try step(id, body)
+            if !progress(index + 1) { return index + 1 }
+        }
+        return ids.count
+    }
+
     /// Processes tokens; if memory runs out on the way, the session is as before.
     @discardableResult
     private func prefill(
-        _ ids: [TokenID], _ wanted: Runner.Wanted, _ progress: (Int) -> Bool, _ emit: Runner.Emit
+        _ ids: [TokenID], _ wanted: Runner.Wanted, as phase: KVPhase? = nil, _ progress: (Int) -> Bool,
+        _ emit: Runner.Emit
     ) throws(SwiftletError) -> Int {
         try reserve(ids)
         do {
             let done = try runner.prefill(
-                ids, sequence, chunk: batchSize, phase: tokens.isEmpty ? .prefill : .laterTurn,
+                ids, sequence, chunk: batchSize, phase: phase ?? (tokens.isEmpty ? .prefill : .laterTurn),
                 wanted: wanted, progress: progress, emit: emit)
             tokens += ids.prefix(done)
             return done

@@ -1,10 +1,10 @@
 /// The xoshiro256** generator: seeded draws are the same on every platform.
 ///
 /// Source: Blackman and Vigna, 2018, arXiv:1805.01407; the state comes from SplitMix64, as they advise.
-struct Xoshiro256: RandomNumberGenerator, Sendable {
+package struct Xoshiro256: RandomNumberGenerator, Sendable {
     private var state: (UInt64, UInt64, UInt64, UInt64)
 
-    init(seed: UInt64) {
+    package init(seed: UInt64) {
         var seeds = seed
         func next() -> UInt64 {
             seeds &+= 0x9E37_79B9_7F4A_7C15
@@ -16,7 +16,7 @@ struct Xoshiro256: RandomNumberGenerator, Sendable {
         state = (next(), next(), next(), next())
     }
 
-    mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         func rotate(_ x: UInt64, _ k: UInt64) -> UInt64 { (x << k) | (x >> (64 - k)) }
         let result = rotate(state.1 &* 5, 7) &* 9
         let shifted = state.1 << 17
@@ -29,6 +29,11 @@ struct Xoshiro256: RandomNumberGenerator, Sendable {
         return result
     }
 
+    /// Uniform in `0..<count`, `count` at least 1; the largest share of a value is 2⁻⁶⁴ above the smallest.
+    package mutating func nextIndex(below count: Int) -> Int {
+        Int(next().multipliedFullWidth(by: UInt64(count)).high)
+    }
+
     /// Uniform in [0, 1).
-    mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
+    package mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 }
