@@ -14,8 +14,10 @@ public enum Spelling {
         return best.name
     }
 
-    /// Letters to insert, delete or replace (Levenshtein).
-    private static func distance(_ a: String, _ b: String) -> Int {
+    /// The fewest letters to insert, delete or replace (Levenshtein).
+    ///
+    /// - Complexity: product of the lengths in time, the length of `b` in memory.
+    package static func distance(_ a: some Sequence<Character>, _ b: some Sequence<Character>) -> Int {
         let b = Array(b)
         var row = Array(0...b.count)
         for (i, letter) in a.enumerated() {
