@@ -57,6 +57,20 @@ extension KVSequence {
         compressor?.survivors(after: view(of: layer, phase: .prefill), positions: positions)
     }
 
+    /// Whether a first prompt can be read once and then be finished under several budgets: no budget says which rows
+    /// take part in reading it.
+    package var promptServesBudgets: Bool { policy.hiddenRows == nil }
+
+    /// Finishes a first prompt that was read without dropping anything.
+    ///
+    /// - Throws: as ``beginPrompt(_:)``.
+    package func finishReadPrompt(_ compute: Compute) throws(SwiftletError) {
+        if compressor == nil { needs = KVEvidence() }  // a budget that keeps everything
+        _ = try beginPrompt(0)
+        try finishPrompt(phase: .prefill)
+        try learnPrompt(compute)
+    }
+
     /// Divides the budget, if that had to wait for the end of the prompt, and compresses what is left to do.
     package func finishPrompt(phase: KVPhase) throws(SwiftletError) {
         try compressPrompt(phase: phase)

@@ -68,7 +68,9 @@ public final class KVSequence {
     }
 
     /// Another sequence with the same past; pages are shared until one of the two writes.
-    package init(forking other: KVSequence) {
+    ///
+    /// - Parameter budget: the bound of the fork, if it is to finish a prompt that ``other`` has only read.
+    package init(forking other: KVSequence, budget: KVBudget? = nil) {
         layout = other.layout
         format = other.format
         rope = other.rope
@@ -78,7 +80,13 @@ public final class KVSequence {
         slots = other.slots
         records = other.records
         reads = other.reads
-        compressor = other.compressor
+        if let budget, var policy = other.compressor?.policy {
+            policy.budget = budget
+            compressor =
+                policy.evicts ? KVCompressor(policy, storingLayers: other.layout.storingLayers.count) : nil
+        } else {
+            compressor = other.compressor
+        }
         retrieval = other.retrieval
         needs = other.needs
         scale = other.scale

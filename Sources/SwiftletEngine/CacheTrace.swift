@@ -73,9 +73,10 @@ public struct CacheTrace: Sendable {
         defer { session.sequence.didMerge = nil }
         guard let logits = try session.feed(prompt, progress: progress) else { return nil }
         var moments = [Moment(session, merges, generatedTokens: 0)]
-        var token = logits.withUnsafeBufferPointer(Self.likeliest)
+        var token = logits.withUnsafeBufferPointer(Sampler.likeliest(of:))
         for index in 0..<count {
-            guard let next = try session.step(token, Self.likeliest), progress(prompt.count + index + 1)
+            guard let next = try session.step(token, Sampler.likeliest(of:)),
+                progress(prompt.count + index + 1)
             else {
                 return nil
             }
@@ -86,11 +87,6 @@ public struct CacheTrace: Sendable {
             model: session.model.name, promptTokens: prompt.count,
             positions: session.sequence.policy.positions,
             moments: moments)
-    }
-
-    private static func likeliest(_ logits: UnsafeBufferPointer<Float>) -> TokenID {
-        let best = logits.indices.max { logits[$0] < logits[$1] || (logits[$0] == logits[$1] && $0 > $1) }
-        return TokenID(best ?? 0)
     }
 }
 

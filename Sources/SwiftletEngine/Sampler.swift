@@ -75,7 +75,7 @@ public final class Sampler {
     }
 
     /// The index of the largest logit, the lower one among equals.
-    private static func likeliest(of logits: UnsafeBufferPointer<Float>) -> TokenID {
+    package static func likeliest(of logits: UnsafeBufferPointer<Float>) -> TokenID {
         var best = -Float.infinity
         var index = 0
         for (candidate, logit) in logits.enumerated() where logit > best {

@@ -96,6 +96,23 @@ public final class Session {
         if promptCache != nil { try sequence.checkSnapshot() }
     }
 
+    /// A session that goes on from where another one is, on its own.
+    ///
+    /// The two share memory and must not compute at the same time. The prompt cache on disk serves the other alone.
+    ///
+    /// - Parameter sequence: a fork of the other's.
+    init(forking other: Session, sequence: KVSequence) {
+        model = other.model
+        contextLength = other.contextLength
+        tokens = other.tokens
+        specification = other.specification
+        afterPrompt = other.afterPrompt
+        self.sequence = sequence
+        runner = other.runner
+        promptCache = nil
+        batchSize = other.batchSize
+    }
+
     /// Whether the prompt cache on disk can serve a prompt that only begins like a stored one.
     public var restoresPrefixes: Bool { sequence.policy.prefixIsReusable }
 
@@ -156,7 +173,18 @@ public final class Session {
         try prefill(ids, .all, { _ in true }) { emit(Int($0), $1) }
     }
 
-    private func notePrompt() {
+    /// Processes a first prompt without finishing it; see ``SharedPrompt``.
+    ///
+    /// - Returns: the logits after it, or `nil` if it was stopped.
+    func read(_ ids: [TokenID], progress: (Int) -> Bool) throws(SwiftletError) -> [Float]? {
+        try reserve(ids)
+        var logits: [Float] = []
+        let done = try runner.read(ids, sequence, chunk: batchSize, progress: progress) { logits = Array($1) }
+        tokens += ids.prefix(done)
+        return done == ids.count ? logits : nil
+    }
+
+    func notePrompt() {
         afterPrompt = CacheReport.AfterPrompt(
             tokenCount: tokens.count, meanRows: sequence.meanRowCount, bytes: sequence.heldBytes,
             peakBytes: peakCacheBytes, activationBytes: runner.workspaceBytes)

@@ -68,6 +68,18 @@ package final class Runner {
         return done
     }
 
+    /// Processes a first prompt and leaves it unfinished: what the policy wants is recorded and nothing has left, so
+    /// that forks can finish it under several budgets.
+    ///
+    /// - Throws: as ``prefill(_:_:chunk:phase:wanted:progress:emit:)``.
+    package func read(
+        _ tokens: [Int32], _ sequence: KVSequence, chunk: Int, progress: (Int) -> Bool, emit: Emit
+    ) throws(SwiftletError) -> Int {
+        _ = try sequence.beginPrompt(tokens.count)
+        return try prefillChunked(
+            tokens, sequence, chunk: chunk, phase: .prefill, wanted: .last, progress: progress, emit: emit)
+    }
+
     /// Processes one token of each of several sequences and emits one row of logits each, in order.
     package func decode(
         _ batch: [(sequence: KVSequence, token: Int32)],
