@@ -1,0 +1,127 @@
+public import SwiftletCache
+public import SwiftletEngine
+import SwiftletModels
+public import SwiftletTensor
+import SwiftletText
+
+/// When a cache is compressed.
+public enum QuestionMode: String, CaseIterable, Sendable {
+    /// After context and question, which are one prompt: the policy sees what is asked.
+    case aware
+    /// After the context; the question follows as a later turn.
+    case agnostic
+}
+
+/// What became of a case.
+public struct TaskOutcome: Hashable, Sendable {
+    /// The case.
+    public let taskCase: TaskCase
+    /// What the model said.
+    public let answer: String
+    /// How right that is, from 0 to 1.
+    public let score: Double
+    /// Tokens of the prompt.
+    public let promptTokens: Int
+    /// Tokens of the answer.
+    public let answerTokens: Int
+}
+
+/// Puts cases to a model whose cache is compressed.
+public struct TaskRunner {
+    /// The model.
+    public let model: Model
+    /// How cases are put to it.
+    public let style: PromptStyle
+    private let options: Session.Options
+    private let tokenizer: Tokenizer
+    private let writer: AnswerWriter
+
+    /// - Parameter options: of the sessions; their policy is the one that is measured.
+    /// - Throws: `.missing` for a model without tokenizer.
+    public init(_ model: Model, _ options: Session.Options, style: PromptStyle? = nil) throws(SwiftletError) {
+        guard let tokenizer = model.tokenizer else {
+            throw SwiftletError(.missing, "\(model.name) has no tokenizer, so it cannot answer questions")
+        }
+        self.model = model
+        self.options = options
+        self.tokenizer = tokenizer
+        self.style = style ?? .automatic(for: model)
+        writer = AnswerWriter(model, tokenizer, style: self.style)
+    }
+
+    /// A generator of cases for this model.
+    public func generator(haystack: Haystack = .tale, seed: UInt64 = 1) -> TaskGenerator {
+        TaskGenerator(
+            tokenizer: tokenizer, format: model.chatFormat, style: style, haystack: haystack, seed: seed)
+    }
+
+    /// The tokens of a case.
+    ///
+    /// - Throws: `.limit` if they do not fit the context, with the case and both numbers.
+    public func prompt(_ taskCase: TaskCase) throws(SwiftletError) -> TaskPrompt {
+        let prompt = TaskPrompt(taskCase, style: style, format: model.chatFormat, tokenizer: tokenizer)
+        let limit = options.contextLength ?? model.configuration.contextLength
+        guard prompt.length <= limit else {
+            throw SwiftletError(
+                .limit,
+                "case '\(taskCase.id)' has \(prompt.tokens.count) tokens and \(taskCase.maxTokens) for its answer, the "
+                    + "context holds \(limit); shorten it or raise -c")
+        }
+        return prompt
+    }
+
+    /// Puts cases about one context to the model, under one policy and several budgets.
+    ///
+    /// The context is read once, if the mode and the policy allow it, or else each prompt once.
+    ///
+    /// - Parameters:
+    ///   - cases: with the same context.
+    ///   - budgets: bounds of the policy; `nil` is its default.
+    ///   - isCancelled: asked between steps.
+    /// - Returns: for every budget, an outcome for every case; `nil` if it was cancelled.
+    /// - Throws: `.limit` for a case that does not fit, `.invalidArgument` for a budget that is too small.
+    public func run(
+        _ cases: [TaskCase], _ mode: QuestionMode, budgets: [KVBudget?], isCancelled: () -> Bool = { false }
+    ) throws(SwiftletError) -> [[TaskOutcome]]? {
+        var prompts: [TaskPrompt] = []
+        for taskCase in cases { prompts.append(try prompt(taskCase)) }
+        var outcomes = [[TaskOutcome]](repeating: [], count: budgets.count)
+        guard mode == .agnostic, let first = prompts.first, first.contextCount > 0,
+            prompts.allSatisfy({ $0.context == first.context })
+        else {
+            for (taskCase, prompt) in zip(cases, prompts) {
+                guard
+                    let shared = try SharedPrompt(
+                        model, options, prompt: prompt.tokens, isCancelled: isCancelled)
+                else { return nil }
+                for (index, budget) in budgets.enumerated() {
+                    if isCancelled() { return nil }
+                    let start = try shared.start(budget: budget)
+                    outcomes[index].append(try outcome(taskCase, prompt, start.session, start.logits))
+                }
+            }
+            return outcomes
+        }
+        guard let shared = try SharedPrompt(model, options, prompt: first.context, isCancelled: isCancelled)
+        else { return nil }
+        for (index, budget) in budgets.enumerated() {
+            let start = try shared.start(budget: budget)
+            for (taskCase, prompt) in zip(cases, prompts) {
+                if isCancelled() { return nil }
+                let session = start.session.fork()
+                let logits = try session.feed(prompt.question) ?? []
+                outcomes[index].append(try outcome(taskCase, prompt, session, logits))
+            }
+        }
+        return outcomes
+    }
+
+    private func outcome(
+        _ taskCase: TaskCase, _ prompt: TaskPrompt, _ session: Session, _ logits: [Float]
+    ) throws(SwiftletError) -> TaskOutcome {
+        let answer = try writer.answer(session, after: logits, maxTokens: taskCase.maxTokens)
+        return TaskOutcome(
+            taskCase: taskCase, answer: answer.text, score: taskCase.score(answer.text),
+            promptTokens: prompt.tokens.count, answerTokens: answer.tokenCount)
+    }
+}
