@@ -11,6 +11,8 @@ public struct TextWindows: Sendable {
         public let tokens: [TokenID]
         /// Tokens that are not scored, at least 1.
         public let promptCount: Int
+        /// Tokens that no window before has.
+        public let newCount: Int
 
         /// What is read before scoring begins.
         public var prompt: [TokenID] { Array(tokens[..<promptCount]) }
@@ -65,7 +67,7 @@ public struct TextWindows: Sendable {
             (0..<count).map { index in
                 var tokens = Array(text.tokens[(index * size)..<((index + 1) * size)])
                 if let start = text.start { tokens[0] = start }
-                return Window(tokens: tokens, promptCount: prompt)
+                return Window(tokens: tokens, promptCount: prompt, newCount: size)
             }, size: size)
     }
 
@@ -98,7 +100,8 @@ public struct TextWindows: Sendable {
         var (start, seen) = (0, 0)
         while seen < tokens.count, windows.count < limit ?? .max {
             let end = min(start + size, tokens.count)
-            let window = Window(tokens: Array(tokens[start..<end]), promptCount: max(seen - start, 1))
+            let window = Window(
+                tokens: Array(tokens[start..<end]), promptCount: max(seen - start, 1), newCount: end - seen)
             if window.promptCount < window.tokens.count { windows.append(window) }
             (start, seen) = (start + stride, end)
         }

@@ -19,6 +19,7 @@ enum OracleRunner {
     static let methods: [String: OracleMethod] = [
         "baselines": .baselines,
         "d2o": .d2o,
+        "full-ece": .fullECE,
         "kvsharer": .kvsharer,
         "pqcache": .pqcache,
         "pyramidinfer": .pyramidInfer,

@@ -12,6 +12,15 @@ func formatBytes(_ bytes: Int) -> String {
     return unit == 0 ? "\(bytes) B" : "\(formatNumber(value, 1)) \(units[unit])"
 }
 
+/// A span of time for a person: `45 s`, `12 min`, `3 h 5 min`.
+func formatDuration(seconds: Int) -> String {
+    switch seconds {
+    case ..<90: "\(seconds) s"
+    case ..<5_400: "\((seconds + 30) / 60) min"
+    default: "\(seconds / 3_600) h \(seconds / 60 % 60) min"
+    }
+}
+
 /// A number with a fixed count of decimals.
 func formatNumber(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }
 

@@ -15,27 +15,13 @@ struct ModelOptions: ParsableArguments {
         transform: FlagValues.integer)
     var contextLength: Int?
 
-    @Option(
-        name: [.customShort("t"), .customLong("threads")], parsing: .unconditional,
-        help: ArgumentHelp("Threads; default: one per physical core.", valueName: "count"),
-        transform: FlagValues.integer)
-    var threads: Int?
-
-    @Option(
-        name: [.customShort("b"), .customLong("batch-size")], parsing: .unconditional,
-        help: ArgumentHelp("Prompt tokens that are processed at a time; default: 512.", valueName: "tokens"),
-        transform: FlagValues.integer)
-    var batchSize: Int?
-
+    @OptionGroup var compute: ComputeOptions
     @OptionGroup var cache: CacheFormatOptions
     @OptionGroup var policy: CachePolicyOptions
 
     func validate() throws {
         try SwiftletError.asUsageError { () throws(SwiftletError) in try sessionOptions().validate() }
-        if let format = policy.specificationFormat, cache.isGiven {
-            throw ValidationError(
-                "--kv-policy chooses the number format \(format), so -ctk and -ctv cannot; drop one of them")
-        }
+        try policy.check(beside: cache)
     }
 
     /// An empty session with the cache that the flags describe.
@@ -52,9 +38,34 @@ struct ModelOptions: ParsableArguments {
 
     /// - Parameter format: of a cache that the flags say nothing about.
     func sessionOptions(cacheFormat format: NumberFormat = .f16) throws(SwiftletError) -> Session.Options {
+        var options = try compute.sessionOptions(cache: cache, default: format)
+        options.contextLength = contextLength == 0 ? nil : contextLength
+        return options
+    }
+}
+
+/// How a model computes.
+struct ComputeOptions: ParsableArguments {
+    @Option(
+        name: [.customShort("t"), .customLong("threads")], parsing: .unconditional,
+        help: ArgumentHelp("Threads; default: one per physical core.", valueName: "count"),
+        transform: FlagValues.integer)
+    var threads: Int?
+
+    @Option(
+        name: [.customShort("b"), .customLong("batch-size")], parsing: .unconditional,
+        help: ArgumentHelp("Prompt tokens that are processed at a time; default: 512.", valueName: "tokens"),
+        transform: FlagValues.integer)
+    var batchSize: Int?
+
+    /// A session with these settings and a full cache.
+    ///
+    /// - Parameter format: of a cache that the flags say nothing about.
+    func sessionOptions(
+        cache: CacheFormatOptions, default format: NumberFormat = .f16
+    ) throws(SwiftletError) -> Session.Options {
         var options = Session.Options()
         options.threadCount = threads
-        options.contextLength = contextLength == 0 ? nil : contextLength
         options.batchSize = batchSize ?? options.batchSize
         options.cacheFormat = try cache.format(default: format)
         return options
@@ -106,8 +117,15 @@ struct CachePolicyOptions: ParsableArguments {
         try model.policy(specification, budget: budget)
     }
 
+    /// Refuses flags that choose the number format beside a policy that does.
+    func check(beside cache: CacheFormatOptions) throws {
+        guard let format = specificationFormat, cache.isGiven else { return }
+        throw ValidationError(
+            "--kv-policy chooses the number format \(format), so -ctk and -ctv cannot; drop one of them")
+    }
+
     /// The number format that the specification names, if any.
-    var specificationFormat: String? {
+    private var specificationFormat: String? {
         let names = Set(KVComponent.all.filter { $0.parts.contains(.format) }.map(\.name))
         return specification?.split(whereSeparator: { "+:".contains($0) }).map(String.init).first(
             where: names.contains)

@@ -19,7 +19,16 @@ struct ProgressBar {
         shown = percent
         let filled = 30 * percent / 100
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
-        Console.draw("\r\(label) \(bar) \(percent) %")
+        Console.draw("\r\(label) \(bar) \(percent) %\(timeLeft(done))\u{1B}[K")
+    }
+
+    /// About how long it will take, once that can be told.
+    private func timeLeft(_ done: Int) -> String {
+        let elapsed = ContinuousClock.now - start
+        let isEarly = elapsed <= .seconds(3)
+        if isEarly || done <= 0 || total <= done { return "" }
+        let left = elapsed * (Double(total - done) / Double(done))
+        return ", \(formatDuration(seconds: Int(left.components.seconds) + 1)) left"
     }
 
     /// Removes the bar.

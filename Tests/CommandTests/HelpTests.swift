@@ -12,7 +12,7 @@ extension CommandTests {
             "help texts are as recorded",
             arguments: [
                 "", "run", "chat", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
-                "quantize", "kv", "kv list", "kv trace", "kv profile",
+                "quantize", "kv", "kv list", "kv trace", "kv profile", "eval", "eval ppl", "eval kl",
             ])
         func help(command: String) async throws {
             let words = command.split(separator: " ").map(String.init)

@@ -48,17 +48,20 @@ import Testing
     func steps(policy: String) throws {
         let isFormat = ["q8_0", "rotate+q4_0", "kivi:bits=2,residual=64", "pqcache"].contains(policy)
         let model = isFormat ? try Model.load(nil) : try EvalFixture.model()
-        let tokens = EvalFixture.tokens(60)
+        let (prompt, count) = isFormat ? (16, 24) : (30, 60)
+        let tokens = EvalFixture.tokens(count)
         var options = try EvalFixture.options(
             policy == "full" ? nil : policy, budget: isFormat || policy == "full" ? nil : "12", model: model)
         options.batchSize = 7
         let session = try Session(model, options)
-        var rows = [try #require(try session.feed(Array(tokens[..<30])))]
-        for token in tokens[30..<59] { rows.append(try #require(try session.step(token) { Array($0) })) }
-        for cuts in [[], [31, 40], [45]] {
-            let scored = try score(tokens, prompt: 30, cuts: cuts, options, model)
+        var rows = [try #require(try session.feed(Array(tokens[..<prompt])))]
+        for token in tokens[prompt..<(count - 1)] {
+            rows.append(try #require(try session.step(token) { Array($0) }))
+        }
+        for cuts in isFormat ? [[20]] : [[], [31, 40], [45]] {
+            let scored = try score(tokens, prompt: prompt, cuts: cuts, options, model)
             #expect(scored.rows == rows, "\(cuts)")
-            #expect(scored.targets == Array(tokens[30...]))
+            #expect(scored.targets == Array(tokens[prompt...]))
         }
     }
 
