@@ -77,6 +77,11 @@ struct SVG {
         add("circle", [("cx", x), ("cy", y), ("r", radius)], [("fill", fill)], title: title)
     }
 
+    mutating func polygon(_ points: [(x: Double, y: Double)], fill: String, title: String? = nil) {
+        let text = points.map { "\(Self.number($0.x)),\(Self.number($0.y))" }.joined(separator: " ")
+        add("polygon", [], [("points", text), ("fill", fill)], title: title)
+    }
+
     /// - Parameter turned: reads upwards.
     mutating func text(
         _ x: Double, _ y: Double, _ text: String, size: Double = 11, anchor: String = "start",

@@ -23,9 +23,10 @@ public struct NeedleGrid: Sendable {
         /// Everything at its default but the lengths.
         public init(lengths: [Int]) { self.lengths = lengths }
 
-        /// The four largest powers of two that fit a context, but none above 4096.
-        public static func lengths(forContext context: Int) -> [Int] {
-            let largest = min(context, 4_096)
+        /// The four largest powers of two that fit a context, but none above 4096, nor above the 1024 tokens on which
+        /// the built-in model was trained if its style is used.
+        public static func lengths(forContext context: Int, style: PromptStyle) -> [Int] {
+            let largest = min(context, style == .facts ? 1_024 : 4_096)
             let powers = (5...12).map { 1 << $0 }.filter { $0 <= largest }
             return powers.isEmpty ? [max(largest, 1)] : Array(powers.suffix(4))
         }
@@ -112,7 +113,7 @@ public struct NeedleGrid: Sendable {
                 for cases in try plan.documents(generator, length: length, depth: depth) {
                     let found = try runner.run(cases, plan.mode, budgets: [budget]) { !progress(done) }
                     guard let found else { return }
-                    outcomes += found[0]
+                    outcomes += try found[0].get()
                     done += 1
                 }
                 guard progress(done) else { return }

@@ -78,42 +78,67 @@ public struct TaskRunner {
     ///   - cases: with the same context.
     ///   - budgets: bounds of the policy; `nil` is its default.
     ///   - isCancelled: asked between steps.
-    /// - Returns: for every budget, an outcome for every case; `nil` if it was cancelled.
-    /// - Throws: `.limit` for a case that does not fit, `.invalidArgument` for a budget that is too small.
+    /// - Returns: for every budget, an outcome for every case, or why the policy refused the budget; `nil` if it was
+    ///   cancelled.
+    /// - Throws: `.limit` for a case that does not fit the context.
     public func run(
         _ cases: [TaskCase], _ mode: QuestionMode, budgets: [KVBudget?], isCancelled: () -> Bool = { false }
-    ) throws(SwiftletError) -> [[TaskOutcome]]? {
+    ) throws(SwiftletError) -> [Result<[TaskOutcome], SwiftletError>]? {
+        var round = Round(count: budgets.count)
         var prompts: [TaskPrompt] = []
         for taskCase in cases { prompts.append(try prompt(taskCase)) }
-        var outcomes = [[TaskOutcome]](repeating: [], count: budgets.count)
-        guard mode == .agnostic, let first = prompts.first, first.contextCount > 0,
+        if mode == .agnostic, let first = prompts.first, first.contextCount > 0,
             prompts.allSatisfy({ $0.context == first.context })
-        else {
-            for (taskCase, prompt) in zip(cases, prompts) {
-                guard
-                    let shared = try SharedPrompt(
-                        model, options, prompt: prompt.tokens, isCancelled: isCancelled)
-                else { return nil }
-                for (index, budget) in budgets.enumerated() {
-                    if isCancelled() { return nil }
+        {
+            guard
+                let shared = try SharedPrompt(model, options, prompt: first.context, isCancelled: isCancelled)
+            else { return nil }
+            for (index, budget) in budgets.enumerated() {
+                if isCancelled() { return nil }
+                try round.attempt(index) { () throws(SwiftletError) in
                     let start = try shared.start(budget: budget)
-                    outcomes[index].append(try outcome(taskCase, prompt, start.session, start.logits))
+                    var outcomes: [TaskOutcome] = []
+                    for (taskCase, prompt) in zip(cases, prompts) {
+                        let session = start.session.fork()
+                        let logits = try session.feed(prompt.question) ?? []
+                        outcomes.append(try outcome(taskCase, prompt, session, logits))
+                    }
+                    return outcomes
                 }
             }
-            return outcomes
+            return round.results
         }
-        guard let shared = try SharedPrompt(model, options, prompt: first.context, isCancelled: isCancelled)
-        else { return nil }
-        for (index, budget) in budgets.enumerated() {
-            let start = try shared.start(budget: budget)
-            for (taskCase, prompt) in zip(cases, prompts) {
+        for (taskCase, prompt) in zip(cases, prompts) {
+            guard
+                let shared = try SharedPrompt(model, options, prompt: prompt.tokens, isCancelled: isCancelled)
+            else { return nil }
+            for (index, budget) in budgets.enumerated() {
                 if isCancelled() { return nil }
-                let session = start.session.fork()
-                let logits = try session.feed(prompt.question) ?? []
-                outcomes[index].append(try outcome(taskCase, prompt, session, logits))
+                try round.attempt(index) { () throws(SwiftletError) in
+                    let start = try shared.start(budget: budget)
+                    return [try outcome(taskCase, prompt, start.session, start.logits)]
+                }
             }
         }
-        return outcomes
+        return round.results
+    }
+
+    /// The outcomes of several budgets, of which some may be refused.
+    private struct Round {
+        var results: [Result<[TaskOutcome], SwiftletError>]
+
+        init(count: Int) { results = Array(repeating: .success([]), count: count) }
+
+        mutating func attempt(
+            _ index: Int, _ body: () throws(SwiftletError) -> [TaskOutcome]
+        ) throws(SwiftletError) {
+            guard case .success(let before) = results[index] else { return }
+            do {
+                results[index] = .success(before + (try body()))
+            } catch  where error.code == .invalidArgument {
+                results[index] = .failure(error)
+            }
+        }
     }
 
     private func outcome(

@@ -19,8 +19,10 @@ struct FactWriter {
 
     init(random: Xoshiro256) { self.random = random }
 
-    /// A random kind.
-    mutating func kind() -> Fact.Kind { Fact.Kind.allCases.randomElement(using: &random) ?? .number }
+    /// Random kinds, all different; at most as many as there are.
+    mutating func kinds(_ count: Int) -> [Fact.Kind] {
+        Array(Fact.Kind.allCases.shuffled(using: &random).prefix(count))
+    }
 
     /// A fact of a kind.
     mutating func fact(_ kind: Fact.Kind) -> Fact {

@@ -5,7 +5,7 @@
 public enum GeneratedTask: String, CaseIterable, Sendable {
     /// One fact in a text that says nothing else.
     case single
-    /// One of four facts of the same kind.
+    /// One of four facts.
     case multikey
     /// Four values of one key.
     case multivalue
@@ -24,7 +24,7 @@ public enum GeneratedTask: String, CaseIterable, Sendable {
     public var summary: String {
         switch self {
         case .single: "one fact in a text that says nothing else"
-        case .multikey: "one of four facts of the same kind"
+        case .multikey: "one of four facts"
         case .multivalue: "four values of one key"
         case .multiquery: "four facts, all of which are asked for"
         case .variables: "a value that is handed on from box to box"

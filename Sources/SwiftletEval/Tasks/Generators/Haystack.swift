@@ -19,6 +19,14 @@ public struct Haystack: Sendable {
 
     private init(sentences: [String]?) { self.sentences = sentences }
 
+    /// Tells it from other texts.
+    var fingerprint: String {
+        guard let sentences else { return "tale" }
+        var hash = Fingerprint()
+        for sentence in sentences { hash.combine(sentence) }
+        return hash.hexadecimal
+    }
+
     /// Cuts a text behind full stops, question and exclamation marks, and at empty lines; line ends become spaces.
     static func sentences(of text: String) -> [String] {
         var sentences: [String] = []

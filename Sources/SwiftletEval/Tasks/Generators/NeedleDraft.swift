@@ -32,19 +32,21 @@ struct NeedleDraft {
         var maxTokens = 24
 
         /// A fact about which a question is asked, among others of its kind.
+        ///
+        /// In the built-in model's style all are of different kinds: of one kind it confuses them.
         static func one(
             of count: Int, _ writer: inout FactWriter, _ depths: [Double], _ style: PromptStyle
         ) -> Needle {
-            let kind = style == .facts ? writer.kind() : .number
-            let facts = (0..<count).map { _ in writer.fact(kind) }
+            let kinds = style == .facts ? writer.kinds(count) : Array(repeating: .number, count: count)
+            let facts = kinds.map { writer.fact($0) }
             return Needle(
                 facts: zip(facts, depths).map { .init(sentence: $0.sentence, depth: $1) },
                 questions: [question(facts[0], style, depth: depths[0])])
         }
 
-        /// Facts of any kind, each with its own question.
+        /// Facts of different kinds, each with its own question.
         static func separately(_ writer: inout FactWriter, _ depths: [Double]) -> Needle {
-            let facts = depths.map { _ in writer.fact(writer.kind()) }
+            let facts = writer.kinds(depths.count).map { writer.fact($0) }
             return Needle(
                 facts: zip(facts, depths).map { .init(sentence: $0.sentence, depth: $1) },
                 questions: zip(facts, depths).map { question($0, .facts, depth: $1) })
