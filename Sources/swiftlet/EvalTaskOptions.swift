@@ -23,6 +23,7 @@ extension QuestionMode: ExpressibleByArgument {}
 extension PromptStyle: ExpressibleByArgument {}
 extension GeneratedTask: ExpressibleByArgument {}
 extension AnswerMetric: ExpressibleByArgument {
+    /// Reads the value of a flag.
     public init?(argument: String) { self.init(named: argument) }
 }
 

@@ -81,7 +81,8 @@ extension CommandTests {
                 (["needle", "--lengths", "99999"], 69, "the context holds 2048"),
                 (
                     [
-                        "needle", "--kv-budget", "2", "--kv-policy", "streaming:sinks=4", "--lengths", "160", "--samples",
+                        "needle", "--kv-budget", "2", "--kv-policy", "streaming:sinks=4", "--lengths", "160",
+                        "--samples",
                         "1",
                     ], 64, "keeps"
                 ),

@@ -34,15 +34,17 @@ extension Model {
 }
 
 /// A hash of 128 bits that is the same in every process and on every machine.
-struct Fingerprint {
+package struct Fingerprint {
     private var low: UInt64 = 0x9E37_79B9_7F4A_7C15
     private var high: UInt64 = 0xC2B2_AE3D_27D4_EB4F
 
     private static let sampleCount = 32
     private static let sampleBytes = 256
 
+    package init() {}
+
     /// 32 digits.
-    var hexadecimal: String {
+    package var hexadecimal: String {
         [high, low].map { lane in
             let digits = String(Self.mixed(lane), radix: 16)
             return String(repeating: "0", count: 16 - digits.count) + digits
@@ -51,7 +53,7 @@ struct Fingerprint {
 
     mutating func combine(_ number: Int) { combine(UInt64(bitPattern: Int64(number))) }
 
-    mutating func combine(_ text: String) { combine(Array(text.utf8)) }
+    package mutating func combine(_ text: String) { combine(Array(text.utf8)) }
 
     /// Takes in bytes and their number.
     mutating func combine(_ bytes: [UInt8]) { bytes.withUnsafeBytes { combine($0) } }
