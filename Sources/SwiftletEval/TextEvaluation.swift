@@ -9,9 +9,11 @@ public struct TextEvaluation {
     public let model: Model
     /// What is read and what is scored.
     public let windows: TextWindows
-    /// Called with the tokens that went through the model, of all windows and caches; return false to stop.
+    /// Called with the tokens that went through the model, of all windows and caches; return false to stop. What is
+    /// complete by then is handed out, nothing after it.
     public var progress: (Int) -> Bool = { _ in true }
     private var done = 0
+    private var isStopped = false
 
     /// - Parameter windows: of tokens that the model knows.
     public init(_ model: Model, _ windows: TextWindows) {
@@ -78,11 +80,12 @@ public struct TextEvaluation {
     private mutating func scorer(
         _ window: TextWindows.Window, _ options: Session.Options
     ) throws(SwiftletError) -> TextScorer? {
+        guard !isStopped else { return nil }
         var options = options
         options.contextLength = windows.size
         let before = done
         let scorer = try TextScorer(try Session(model, options), prompt: window.prompt) {
-            progress(before + $0)
+            goesOn(before + $0)
         }
         done += window.promptCount
         return scorer
@@ -93,8 +96,14 @@ public struct TextEvaluation {
         _ tokens: [TokenID], _ scorer: inout TextScorer, into sink: TextScorer.Sink
     ) throws(SwiftletError) -> Bool {
         let before = done
-        let count = try scorer.score(tokens, progress: { progress(before + $0) }, into: sink)
+        let count = try scorer.score(tokens, progress: { goesOn(before + $0) }, into: sink)
         done += count
         return count == tokens.count
+    }
+
+    /// Tells the progress.
+    private mutating func goesOn(_ done: Int) -> Bool {
+        if !progress(done) { isStopped = true }
+        return !isStopped
     }
 }
