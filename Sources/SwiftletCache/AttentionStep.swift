@@ -146,9 +146,11 @@ struct AttentionStep {
 
     /// Adds the weights of these queries, per query head, in the order of the tokens.
     func addColumnSums(_ weights: AttentionScores, to record: inout KVEvidenceRecord) {
-        for head in 0..<shape.headCount {
+        record.changeColumnSums(compute) { head, sums in
             let rowCount = slot.rowCount(ofHead: head / shape.group)
-            record.withColumnSums(head: head, rowCount: rowCount) { sums in
+            sums.padWithZeros(to: rowCount)
+            sums.withUnsafeMutableBufferPointer { sums in
+                guard let sums = sums.baseAddress else { return }
                 for token in 0..<tokens {
                     compute.kernels.add(sums, weights.ofQuery(token, head: head), count: rowCount)
                 }

@@ -210,6 +210,14 @@ package struct KVEvidenceRecord {
         columnSums[head].withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
     }
 
+    /// Changes the column sums of every query head, on all threads.
+    mutating func changeColumnSums(_ compute: Compute, _ change: (_ head: Int, _ sums: inout [Float]) -> Void)
+    {
+        columnSums.withUnsafeMutableBufferPointer { heads in
+            compute.run(heads.count) { head, _ in change(head, &heads[head]) }
+        }
+    }
+
     /// Adds the attention row of the decode step at `position` for one head; older rows grow with zeros.
     package mutating func addRollingRow(_ row: UnsafeBufferPointer<Float>, head: Int, position: Int32) {
         for index in rollingRows[head].indices { rollingRows[head][index].padWithZeros(to: row.count) }
@@ -308,7 +316,7 @@ package struct KVEvidenceRecord {
 }
 
 extension [Float] {
-    fileprivate mutating func padWithZeros(to length: Int) {
+    mutating func padWithZeros(to length: Int) {
         if count < length { append(contentsOf: repeatElement(0, count: length - count)) }
     }
 

@@ -29,9 +29,10 @@ struct KVHead {
 
     /// Bytes of pages and positions.
     var heldBytes: Int {
-        copies.values.reduce(pages.reduce(positionBytes) { $0 + $1.geometry.pageBytes }) {
-            $0 + $1.geometry.pageBytes
-        }
+        let own =
+            geometry.format.ages
+            ? pages.reduce(0) { $0 + $1.geometry.pageBytes } : pages.count * geometry.pageBytes
+        return copies.values.reduce(own + positionBytes) { $0 + $1.geometry.pageBytes }
     }
 
     /// Bytes of positions.
@@ -319,13 +320,13 @@ struct KVHead {
 
     private mutating func dropRows(from row: Int) {
         positions.removeSubrange(row...)
-        // `Array(positions)` would share the old buffer; `map` allocates one of the new size.
         if positions.isEmpty { isAscending = true }
+        // `Array(positions)` would share the old buffer; `map` allocates one of the new size.
         if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = positions.map { $0 } }
         let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
         pages.removeSubrange(pageCount...)
         descriptors.removeSubrange(pageCount...)
-        copies = copies.filter { $0.key < pageCount }
+        if !copies.isEmpty { copies = copies.filter { $0.key < pageCount } }
     }
 
     private mutating func reserve(_ rows: Int) throws(SwiftletError) {

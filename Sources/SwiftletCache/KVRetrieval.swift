@@ -60,6 +60,11 @@ package struct KVCopyChange: Hashable, Sendable {
 }
 
 extension KVSequence {
+    /// Rows of every layer; `nil` for borrowers.
+    private var slots: [KVSlot?] {
+        layout.layers.indices.map { layout.ownsSlot($0) ? slot(of: $0) : nil }
+    }
+
     /// Lets the retrieval learn from a prompt that went through all layers.
     package func learnPrompt(_ compute: Compute) throws(SwiftletError) {
         retrieval?.learn(from: slots, length: length, compute: compute)
@@ -69,10 +74,11 @@ extension KVSequence {
     /// Moves pages that have become slow since the last token, and copies back those that are asked for often.
     func moveSlowRows() throws(SwiftletError) {
         guard let (rows, pool) = retrieval?.slowRows(length: length) else { return }
-        for layer in slots.indices { try slots[layer]?.move(rows, to: pool) }
+        for index in states.indices { try states[index].slot.move(rows, to: pool) }
         for change in retrieval?.takeCopyChanges() ?? [] {
-            if let dropped = change.dropped { slots[change.layer]?.dropCopies(dropped) }
-            try slots[change.layer]?.holdCopies(change.held)
+            let index = stateIndices[change.layer]
+            if let dropped = change.dropped { states[index].slot.dropCopies(dropped) }
+            try states[index].slot.holdCopies(change.held)
         }
     }
 

@@ -29,10 +29,10 @@ extension KVSequence {
     /// - Throws: `.invalidArgument` if the budget is below what the policy keeps in any case.
     package func beginPrompt(_ count: Int) throws(SwiftletError) -> KVPrefillOrder {
         guard var compressor else { return .chunked }
-        for layer in layout.storingLayers { try restoreOrder(layer: layer) }
+        try restoreOrder()
         let total = length + count
         let rows = try budgetRows(promptLength: total)
-        let caps = layout.storingLayers.map { max(maximumRowCount(layer: $0) + count, rows) }
+        let caps = states.map { max($0.maximumRowCount + count, rows) }
         try compressor.begin(
             KVPrompt(
                 length: total, start: length, layerCount: layout.layers.count,
@@ -46,10 +46,14 @@ extension KVSequence {
     /// In layer-major order: compresses a layer that all tokens have been through, if its budget is known, and
     /// forgets what was recorded for that.
     package func finish(layer: Int, phase: KVPhase) throws(SwiftletError) {
-        guard let compressor, compressor.forgetsLayers else { return }
-        if compressor.budgets != nil { try compress(layer: layer, phase: phase) }
-        records[layer].change(to: compressor.policy.decodeNeeds(promptLength: compressor.promptLength))
-        try slots[layer]?.age()
+        guard let compressor, compressor.forgetsLayers, layout.ownsSlot(layer) else { return }
+        let index = stateIndices[layer]
+        notePeak()
+        if let budget = compressor.budgets?[index] {
+            try states[index].compress(to: budget, step(compressor.policy, phase))
+        }
+        states[index].record.change(to: compressor.policy.decodeNeeds(promptLength: compressor.promptLength))
+        try states[index].slot.age()
     }
 
     /// Rows of the residual stream that the policy lets through to the next layer; `nil` is all.
@@ -72,70 +76,84 @@ extension KVSequence {
     }
 
     /// Divides the budget, if that had to wait for the end of the prompt, and compresses what is left to do.
-    package func finishPrompt(phase: KVPhase) throws(SwiftletError) {
-        try compressPrompt(phase: phase)
-        try ageRows()
+    package func finishPrompt(phase: KVPhase, compute: Compute) throws(SwiftletError) {
+        try compressPrompt(phase: phase, compute)
+        try ageRows(compute)
     }
 
-    private func compressPrompt(phase: KVPhase) throws(SwiftletError) {
+    private func compressPrompt(phase: KVPhase, _ compute: Compute) throws(SwiftletError) {
         guard let compressor else { return }
-        let layers = layout.storingLayers
         if compressor.budgets == nil {
             let allocator = compressor.policy.layers
             let rows = try budgetRows(promptLength: length)
-            let rowCounts = layers.map { max(maximumRowCount(layer: $0), rows) }
-            let statistics = layers.map { allocator.statistic(of: view(of: $0, phase: phase)) }
-            try self.compressor?.allocate(rows: rows, rowCounts: rowCounts, statistics: statistics)
+            let step = step(compressor.policy, phase)
+            var statistics = [Double](repeating: 0, count: states.count)
+            statistics.withUnsafeMutableBufferPointer { statistics in
+                compute.run(states.count) { index, _ in
+                    statistics[index] = allocator.statistic(of: states[index].view(step))
+                }
+            }
+            try self.compressor?.allocate(
+                rows: rows, rowCounts: states.map { max($0.maximumRowCount, rows) }, statistics: statistics)
         }
-        for layer in layers { try compress(layer: layer, phase: phase) }
+        notePeak()
+        try compressLayers(phase: phase, compute)
         needs = compressor.policy.decodeNeeds(promptLength: length)
     }
 
     /// Compresses every layer after a generated token, or before tokens are proposed.
-    package func compressStep(phase: KVPhase) throws(SwiftletError) {
+    package func compressStep(phase: KVPhase, compute: Compute) throws(SwiftletError) {
         try moveSlowRows()
-        try dropRows(phase: phase)
-        try ageRows()
+        try dropRows(phase: phase, compute)
+        try ageRows(compute)
     }
 
-    private func dropRows(phase: KVPhase) throws(SwiftletError) {
+    private func dropRows(phase: KVPhase, _ compute: Compute) throws(SwiftletError) {
         guard let compressor, compressor.policy.selector != nil else { return }
         if compressor.budgets == nil {  // tokens without a prompt
             _ = try beginPrompt(0)
-            return try compressPrompt(phase: phase)
+            return try compressPrompt(phase: phase, compute)
         }
-        for layer in layout.layers.indices { try compress(layer: layer, phase: phase) }
+        if compressor.policy.effectiveDecodeRule != .append { try compressLayers(phase: phase, compute) }
     }
 
-    private func compress(layer: Int, phase: KVPhase) throws(SwiftletError) {
-        guard let index = layout.storingLayers.firstIndex(of: layer) else { return }
-        let counts = (0..<layout.layers[layer].kvHeadCount).map { rowCount(layer: layer, head: $0) }
-        guard compressor?.target(at: index, counts: counts, phase: phase) != nil else { return }
-        if slots[layer]?.movesRowsSingly == true,
-            let budgets = compressor?.stepBudgets(at: index, layer: layer, counts: counts, phase: phase),
-            try evict(layer: layer, at: index, budgets: budgets, phase: phase)
-        {
-            return
+    private func compressLayers(phase: KVPhase, _ compute: Compute) throws(SwiftletError) {
+        guard let compressor, let budgets = compressor.budgets else { return }
+        let step = step(compressor.policy, phase)
+        try changeLayers(didMerge == nil ? compute : nil) { (index, state) throws(SwiftletError) in
+            try state.compress(to: budgets[index], step)
         }
-        try restoreOrder(layer: layer)
-        guard let outcome = compressor?.outcome(at: index, view(of: layer, phase: phase)) else { return }
-        if phase != .decode { notePeak() }
-        for (head, rewrites) in outcome.rewrites.enumerated() {
-            for rewrite in rewrites {
-                if let didMerge { didMerge(layer, head, positions(layer: layer, head: head)[rewrite.row]) }
-                try self.rewrite(
-                    layer: layer, head: head, row: rewrite.row, key: rewrite.key, value: rewrite.value)
+    }
+
+    /// Changes the state of every layer that stores rows, on all threads, or one after the other without `compute`.
+    func changeLayers(
+        _ compute: Compute?,
+        _ change: (_ index: Int, _ state: inout KVLayerState) throws(SwiftletError) -> Void
+    ) throws(SwiftletError) {
+        var failures = [SwiftletError?](repeating: nil, count: states.count)
+        failures.withUnsafeMutableBufferPointer { failures in
+            states.withUnsafeMutableBufferPointer { states in
+                func task(_ index: Int) {
+                    do throws(SwiftletError) {
+                        try change(index, &states[index])
+                    } catch {
+                        failures[index] = error
+                    }
+                }
+                guard let compute else { return states.indices.forEach(task) }
+                compute.run(states.count) { index, _ in task(index) }
             }
         }
-        try slots[layer]?.keep(outcome.selection)
-        records[layer].keep(outcome.selection)
-        if policy.positions == .slot { try slots[layer]?.renumber(by: rope) }
+        for case let failure? in failures { throw failure }
+    }
+
+    func step(_ policy: KVPolicy, _ phase: KVPhase) -> KVStep {
+        KVStep(
+            policy: policy, phase: phase, rope: rope, scale: scale, kernels: kernels, didMerge: didMerge)
     }
 
     /// Most rows that a KV head of a layer holds.
-    func maximumRowCount(layer: Int) -> Int {
-        (0..<layout.layers[layer].kvHeadCount).reduce(0) { max($0, rowCount(layer: layer, head: $1)) }
-    }
+    func maximumRowCount(layer: Int) -> Int { states[stateIndices[layer]].maximumRowCount }
 
     /// Rows per layer and KV head on average that the budget allows after `promptLength` tokens.
     func budgetRows(promptLength: Int) throws(SwiftletError) -> Int {
@@ -161,7 +179,7 @@ extension KVSequence {
     /// Pages per layer and KV head that fit `bytes`; one less where heads or layers may differ, because each may
     /// then begin a page of its own.
     private func pagesPerHead(in bytes: Int) -> Int {
-        let perPage = slots.reduce(0) { $0 + ($1?.pageBytesOfAllHeads ?? 0) }
+        let perPage = states.reduce(0) { $0 + $1.slot.pageBytesOfAllHeads }
         let isEven = policy.heads == nil && policy.layers is UniformLayers && policy.hiddenRows == nil
         return bytes / perPage - (isEven ? 0 : 1)
     }

@@ -34,8 +34,8 @@ extension KVSequence {
     }
 
     /// Stores the rows anew that have become old enough, between prompts and tokens.
-    package func ageRows() throws(SwiftletError) {
+    package func ageRows(_ compute: Compute) throws(SwiftletError) {
         guard format.ages else { return }
-        for layer in slots.indices { try slots[layer]?.age() }
+        try changeLayers(compute) { (_, state) throws(SwiftletError) in try state.slot.age() }
     }
 }

@@ -54,18 +54,21 @@ extension KVSequence {
         } else {
             let window = layout.layers[layer].window
             reads[layer] = slot.read(from: window.map { Int32(clamping: Int(position) - $0 + 1) })
-            if layout.ownsSlot(layer) { reads[layer].bytes += records[layer].bytesPerStep }
+            if layout.ownsSlot(layer) {
+                reads[layer].bytes += states[stateIndices[layer]].record.bytesPerStep
+            }
         }
     }
 
     /// What is held.
     public var use: KVUse {
         var use = KVUse()
-        for case let slot? in slots {
-            use.positions += slot.positionBytes
-            use.pages += slot.heldBytes - slot.positionBytes
+        for state in states {
+            let positions = state.slot.positionBytes
+            use.positions += positions
+            use.pages += state.slot.heldBytes - positions
+            use.evidence += state.record.heldBytes
         }
-        use.evidence = records.reduce(0) { $0 + $1.heldBytes }
         use.index = retrieval?.heldBytes ?? 0
         return use
     }
@@ -117,6 +120,8 @@ extension KVSequence {
 
     /// Stands in for the evidence of tokens whose rows were made up; see ``KVEvidenceRecord``.
     package func substituteEvidence(layer: Int, positions: [Int32], normals: (inout [Float]) -> Void) {
-        if !needs.isEmpty { records[layer].substitute(positions: positions, normals: normals) }
+        if !needs.isEmpty {
+            states[stateIndices[layer]].record.substitute(positions: positions, normals: normals)
+        }
     }
 }

@@ -23,12 +23,12 @@ public final class KVSequence {
     public internal(set) var reads: [KVRead]
 
     let kernels: Kernels
-    var slots: [KVSlot?]  // nil for borrowers
-    var records: [KVEvidenceRecord]
+    var states: [KVLayerState]  // of the layers that store rows
+    let stateIndices: [Int]  // by layer, that of the layer whose rows it reads
     var compressor: KVCompressor?  // nil for the full cache
     var retrieval: (any KVRetrieval)?
     var needs = KVEvidence() {
-        didSet { for layer in records.indices { records[layer].change(to: needs) } }
+        didSet { for index in states.indices { states[index].record.change(to: needs) } }
     }
     let scale: Float
 
@@ -54,16 +54,19 @@ public final class KVSequence {
         self.scale = scale
         self.pool = pool
         self.kernels = kernels
-        slots = []
-        for (layer, shape) in layout.layers.enumerated() {
-            slots.append(
-                layout.ownsSlot(layer)
-                    ? try KVSlot(shape, format: self.format, pool: pool, kernels: kernels) : nil)
+        let evicts = policy.evicts
+        stateIndices = layout.owners.map { owner in layout.storingLayers.firstIndex(of: owner) ?? 0 }
+        states = []
+        for layer in layout.storingLayers {
+            let shape = layout.layers[layer]
+            states.append(
+                KVLayerState(
+                    layer: layer, slot: try KVSlot(shape, format: self.format, pool: pool, kernels: kernels),
+                    record: KVEvidenceRecord(KVEvidence(), shape: shape),
+                    selector: evicts ? policy.selector : nil, merger: evicts ? policy.merger : nil))
         }
         reads = layout.layers.map { _ in KVRead() }
-        records = layout.layers.map { KVEvidenceRecord(KVEvidence(), shape: $0) }
-        compressor =
-            policy.evicts ? KVCompressor(policy, storingLayers: layout.storingLayers.count) : nil
+        compressor = evicts ? KVCompressor(policy) : nil
         retrieval = policy.retrieval
     }
 
@@ -77,8 +80,8 @@ public final class KVSequence {
         pool = other.pool
         length = other.length
         kernels = other.kernels
-        slots = other.slots
-        records = other.records
+        states = other.states
+        stateIndices = other.stateIndices
         reads = other.reads
         if let budget, var policy = other.compressor?.policy {
             policy.budget = budget
@@ -106,12 +109,7 @@ public final class KVSequence {
     }
 
     /// The slot that a layer reads.
-    package func slot(of layer: Int) -> KVSlot {
-        guard let slot = slots[layout.owners[layer]] else {
-            preconditionFailure("owner \(layout.owners[layer]) of layer \(layer) has no slot")
-        }
-        return slot
-    }
+    package func slot(of layer: Int) -> KVSlot { states[stateIndices[layer]].slot }
 
     /// Adds rows to an owner's slot.
     ///
@@ -123,14 +121,14 @@ public final class KVSequence {
         positions: UnsafeBufferPointer<Int32>
     ) throws(SwiftletError) {
         precondition(layout.ownsSlot(layer), "layer \(layer) borrows its cache")
-        try slots[layer]?.append(keys: keys, values: values, positions: positions)
+        try states[stateIndices[layer]].slot.append(keys: keys, values: values, positions: positions)
     }
 
     /// Replaces one row of a layer's slot; its position stays.
     package func rewrite(
         layer: Int, head: Int, row: Int, key: [Float], value: [Float]
     ) throws(SwiftletError) {
-        try slots[layout.owners[layer]]?.rewrite(head: head, row: row, key: key, value: value)
+        try states[stateIndices[layer]].slot.rewrite(head: head, row: row, key: key, value: value)
     }
 
     /// Marks `count` tokens as seen, after they have been through all layers.
@@ -146,24 +144,28 @@ public final class KVSequence {
     /// try the tokens on a fork.
     package func truncate(to position: Int) throws(SwiftletError) {
         precondition(position <= length, "cannot truncate \(length) tokens to \(position)")
-        for layer in slots.indices {
-            guard let kept = slots[layer]?.rows(before: position) else { continue }
-            try slots[layer]?.keep(kept)
-            records[layer].truncate(from: position, keeping: kept)
-        }
+        for index in states.indices { try states[index].truncate(to: position) }
         retrieval?.truncate(to: position)
         length = position
         if position == 0, let policy = compressor?.policy {
-            compressor = KVCompressor(policy, storingLayers: layout.storingLayers.count)
+            compressor = KVCompressor(policy)
+            for index in states.indices { states[index].forget(policy) }
         }
     }
 
-    /// What a policy may see of a layer.
+    /// Brings the rows of all layers back to ascending positions.
+    package func restoreOrder() throws(SwiftletError) {
+        for index in states.indices { try states[index].restoreOrder() }
+    }
+
+    /// What a policy may see of a layer; one that borrows its rows has no evidence of its own.
     package func view(of layer: Int, phase: KVPhase) -> KVLayerView {
-        KVLayerView(
-            layer: layer, phase: phase, slot: slot(of: layer), record: records[layer], scale: scale,
-            rope: rope,
-            kernels: kernels)
+        let state = states[stateIndices[layer]]
+        return KVLayerView(
+            layer: layer, phase: phase, slot: state.slot,
+            record: layout.ownsSlot(layer)
+                ? state.record : KVEvidenceRecord(KVEvidence(), shape: layout.layers[layer]),
+            scale: scale, rope: rope, kernels: kernels)
     }
 
     // MARK: Attention
@@ -184,7 +186,7 @@ public final class KVSequence {
     /// Records queries before rotation, if the policy wants their moments.
     package func record(unrotated queries: UnsafePointer<Float>, tokens: Int, layer: Int) {
         if needs.queryMoments, layout.ownsSlot(layer) {
-            records[layer].record(unrotated: queries, tokens: tokens, kernels)
+            states[stateIndices[layer]].record.record(unrotated: queries, tokens: tokens, kernels)
         }
     }
 
@@ -216,19 +218,20 @@ public final class KVSequence {
         let rolls = needs.rollingRows > 0 && phase == .decode
         let scores = needs.columnSums || rolls ? step.scores(always: rolls) : nil
         step.attend(into: output, normalizers: normalizers, scores: scores)
-        records[layer].record(rotated: queries.data, positions: queries.positions)
+        let index = stateIndices[layer]
+        states[index].record.record(rotated: queries.data, positions: queries.positions)
         guard let normalizers else { return }
         if let scores { step.weigh(scores, normalizers: normalizers) }
         if needs.columnSums {
             if let scores {
-                step.addColumnSums(scores, to: &records[layer])
+                step.addColumnSums(scores, to: &states[index].record)
             } else {
-                step.addColumnSums(to: &records[layer], normalizers: normalizers)
+                step.addColumnSums(to: &states[index].record, normalizers: normalizers)
             }
         }
         if let tail = needs.tail, phase == .prefill {
-            step.addTailSums(tail, to: &records[layer], normalizers: normalizers)
+            step.addTailSums(tail, to: &states[index].record, normalizers: normalizers)
         }
-        if rolls, let scores { step.addRollingRows(scores, to: &records[layer]) }
+        if rolls, let scores { step.addRollingRows(scores, to: &states[index].record) }
     }
 }

@@ -101,11 +101,12 @@ final class BenchmarkRun {
             let tail = readsTail ? min(test.depth, Benchmark.randomFillTail) : 0
             guard
                 try sequence.appendRandomRows(
-                    test.depth - tail, of: test.depth, seed: benchmark.seed, progress: step)
+                    test.depth - tail, of: test.depth, seed: benchmark.seed, compute: session.runner.compute,
+                    progress: step)
             else { return false }
             if tail == 0 {
                 try sequence.learnPrompt(session.runner.compute)
-                try sequence.ageRows()
+                try sequence.ageRows(session.runner.compute)
             }
             return try read(Self.tokens(tail, session.model, &random), phase: .prefill, .none, step)
         case .prefill:
@@ -186,7 +187,7 @@ extension KVSequence {
     /// Stands in for the first `count` of `promptLength` tokens: keys, values and the evidence that the policy
     /// wants are random, the same for one seed. Rows of the residual stream that the policy would drop leave.
     fileprivate func appendRandomRows(
-        _ count: Int, of promptLength: Int, seed: UInt64, progress: (Int) -> Bool
+        _ count: Int, of promptLength: Int, seed: UInt64, compute: Compute, progress: (Int) -> Bool
     ) throws(SwiftletError) -> Bool {
         guard count > 0 else { return true }
         _ = try beginPrompt(promptLength)
@@ -209,7 +210,7 @@ extension KVSequence {
             done = now
         }
         advance(by: count)
-        if count == promptLength { try finishPrompt(phase: .prefill) }
+        if count == promptLength { try finishPrompt(phase: .prefill, compute: compute) }
         return true
     }
 

@@ -54,7 +54,7 @@ package final class Runner {
         // Proposed tokens may be taken back, so they must not push out older rows: what was accepted in earlier
         // rounds is compressed before the proposal, and the proposal itself in the next round.
         if phase == .verify {
-            try sequence.compressStep(phase: phase)
+            try sequence.compressStep(phase: phase, compute: compute)
         } else if try sequence.beginPrompt(tokens.count) == .layerMajor {
             return try prefillLayerMajor(
                 tokens, sequence, tile: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
@@ -62,7 +62,7 @@ package final class Runner {
         let done = try prefillChunked(
             tokens, sequence, chunk: chunk, phase: phase, wanted: wanted, progress: progress, emit: emit)
         if phase != .verify {
-            try sequence.finishPrompt(phase: phase)
+            try sequence.finishPrompt(phase: phase, compute: compute)
             try sequence.learnPrompt(compute)
         }
         return done
@@ -101,7 +101,7 @@ package final class Runner {
         }
         for entry in batch {
             entry.sequence.advance(by: 1)
-            try entry.sequence.compressStep(phase: .decode)
+            try entry.sequence.compressStep(phase: .decode, compute: compute)
         }
         emitLogits(of: x) { emit($0, $1) }
     }
@@ -168,7 +168,7 @@ package final class Runner {
             }
         }
         sequence.advance(by: tokens.count)
-        try sequence.finishPrompt(phase: phase)
+        try sequence.finishPrompt(phase: phase, compute: compute)
         emitLogits(wanted, x, positions, emit)
         return tokens.count
     }

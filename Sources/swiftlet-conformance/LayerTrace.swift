@@ -39,7 +39,7 @@ struct LayerTrace {
         try append(prompt.keys, prompt.values, first: 0, count)
         _ = attend(prompt.queries, first: count - queryCount, queryCount, phase: .prefill)
         sequence.advance(by: count)
-        try sequence.finishPrompt(phase: .prefill)
+        try sequence.finishPrompt(phase: .prefill, compute: compute)
     }
 
     /// The positions of the kept rows of every KV head.
@@ -59,7 +59,7 @@ struct LayerTrace {
         try append(key.map { [$0] }, value.map { [$0] }, first: position, 1)
         let output = attend(query.map { [$0] }, first: position, 1, phase: .decode)
         sequence.advance(by: 1)
-        try sequence.compressStep(phase: .decode)
+        try sequence.compressStep(phase: .decode, compute: compute)
         return (0..<shape.headCount).map {
             Array(output[$0 * shape.valueSize..<($0 + 1) * shape.valueSize])
         }

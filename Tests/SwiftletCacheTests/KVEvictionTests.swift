@@ -23,7 +23,7 @@ struct KVEvictionTests {
     private func expected(_ sequence: KVSequence, _ selector: any KVSelector, budget: Int) throws -> [[Int32]]
     {
         let copy = KVSequence(forking: sequence)
-        try copy.restoreOrder(layer: 0)
+        try copy.restoreOrder()
         var selector = selector
         let view = copy.view(of: 0, phase: .decode)
         let positions = (0..<Self.shape.kvHeadCount).map(view.positions(ofHead:))
@@ -51,7 +51,7 @@ struct KVEvictionTests {
         policy.decodeRule = .everyStep
         let sequence = try KVSequence.test(Self.shape, policy: policy)
         try sequence.step(tokens(0, 60, plain: plain, &random), compute)
-        try sequence.finishPrompt(phase: .prefill)
+        try sequence.finishPrompt(phase: .prefill, compute: compute)
         var moved = false
         for step in 0..<1_500 {
             switch step % 97 {
@@ -60,9 +60,9 @@ struct KVEvictionTests {
                 #expect(sequence.slot(of: 0).isAscending)
                 try sequence.step(
                     tokens(sequence.length, 7, plain: plain, &random), phase: .laterTurn, compute)
-                try sequence.finishPrompt(phase: .laterTurn)
+                try sequence.finishPrompt(phase: .laterTurn, compute: compute)
             case 70:  // proposed tokens, of which one is taken
-                try sequence.compressStep(phase: .verify)
+                try sequence.compressStep(phase: .verify, compute: compute)
                 try sequence.step(
                     tokens(sequence.length, 3, plain: plain, &random), phase: .verify, compute)
                 try sequence.truncate(to: sequence.length - 2)
@@ -71,7 +71,7 @@ struct KVEvictionTests {
                     tokens(sequence.length, 1, plain: plain, &random), phase: .decode, compute)
             }
             let expected = try expected(sequence, selector, budget: budget)
-            try sequence.compressStep(phase: .decode)
+            try sequence.compressStep(phase: .decode, compute: compute)
             try #require(positions(sequence) == expected, "step \(step)")
             moved = moved || !sequence.slot(of: 0).isAscending
         }
@@ -92,7 +92,7 @@ struct KVEvictionTests {
         var rewritten = 0
         for step in 0..<600 {
             let copy = KVSequence(forking: sequence)
-            try copy.restoreOrder(layer: 0)
+            try copy.restoreOrder()
             let view = copy.view(of: 0, phase: step == 0 ? .prefill : .decode)
             var expected = PlainSlot(copy.slot(of: 0))
             if view.rowCount(ofHead: 0) > 25 {
@@ -111,13 +111,13 @@ struct KVEvictionTests {
                 expected.keep(selection)
             }
             if step == 0 {
-                try sequence.finishPrompt(phase: .prefill)
+                try sequence.finishPrompt(phase: .prefill, compute: compute)
             } else {
-                try sequence.compressStep(phase: .decode)
+                try sequence.compressStep(phase: .decode, compute: compute)
                 #expect(!sequence.slot(of: 0).isAscending || step < 9)
             }
             let found = KVSequence(forking: sequence)
-            try found.restoreOrder(layer: 0)
+            try found.restoreOrder()
             try expectSame(PlainSlot(found.slot(of: 0)), expected, step)
             try sequence.step(
                 tokens(sequence.length, 1, plain: false, &random), phase: .decode, compute)

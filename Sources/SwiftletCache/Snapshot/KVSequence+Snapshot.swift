@@ -23,7 +23,7 @@ extension KVSequence {
         }
         var state = KVStateCoder()
         do {
-            try compressor?.code(&state, length: .max)
+            try codePolicy(&state, length: .max)
         } catch {
             guard error.code == .unsupported else { return }
             throw SwiftletError(
@@ -43,15 +43,14 @@ extension KVSequence {
         guard length > 0, needs == settledNeeds else {
             throw SwiftletError(.unsupported, "a cache cannot be saved in the middle of a prompt")
         }
-        for layer in layout.storingLayers { try restoreOrder(layer: layer) }
+        try restoreOrder()
         var state = KVStateCoder()
         var count = length
         try codeSequence(&state, length: &count)
         try emit(state.bytes)
-        for layer in layout.storingLayers {
+        for index in states.indices {
             var state = KVStateCoder()
-            var (slot, record) = (slot(of: layer), records[layer])
-            try code(&state, &slot, &record, length: length, keeping: length)
+            try code(&state, &states[index], length: length, keeping: length)
             try emit(state.bytes)
         }
     }
@@ -75,12 +74,10 @@ extension KVSequence {
             try codeSequence(&state, length: &count)
             try state.finish()
             needs = settledNeeds
-            for layer in layout.storingLayers {
+            for index in states.indices {
                 var state = KVStateCoder(reading: try next())
-                guard var slot = slots[layer] else { continue }
-                try code(&state, &slot, &records[layer], length: expected, keeping: kept)
+                try code(&state, &states[index], length: expected, keeping: kept)
                 try state.finish()
-                slots[layer] = slot
             }
             advance(by: kept)
         } catch {
@@ -97,25 +94,31 @@ extension KVSequence {
     private func clear() throws(SwiftletError) {
         try truncate(to: 0)
         needs = KVEvidence()
-        records = layout.layers.map { KVEvidenceRecord(needs, shape: $0) }
+        for index in states.indices {
+            states[index].record = KVEvidenceRecord(needs, shape: states[index].slot.shape)
+        }
     }
 
     private func codeSequence(_ state: inout KVStateCoder, length: inout Int) throws(SwiftletError) {
         try state.code(expecting: length, "the number of tokens")
         try state.code(expecting: layout.storingLayers.count, "the number of layers")
-        try compressor?.code(&state, length: length)
+        try codePolicy(&state, length: length)
+    }
+
+    private func codePolicy(_ state: inout KVStateCoder, length: Int) throws(SwiftletError) {
+        try compressor?.code(&state, length: length, layers: states.count)
+        for index in states.indices { try states[index].codePolicy(&state) }
     }
 
     private func code(
-        _ state: inout KVStateCoder, _ slot: inout KVSlot, _ record: inout KVEvidenceRecord, length: Int,
-        keeping kept: Int
+        _ coder: inout KVStateCoder, _ state: inout KVLayerState, length: Int, keeping kept: Int
     ) throws(SwiftletError) {
-        try slot.code(&state, length: length, keeping: kept)
-        let counts = (0..<slot.shape.kvHeadCount).map(slot.rowCount(ofHead:))
+        try state.slot.code(&coder, length: length, keeping: kept)
+        let counts = state.rowCounts
         let isEven = counts.allSatisfy { $0 == counts.first }
         guard policy.heads != nil || isEven, policy.evicts || counts.allSatisfy({ $0 == kept }) else {
-            throw state.damage("heads hold \(counts) rows of \(length) tokens")
+            throw coder.damage("heads hold \(counts) rows of \(length) tokens")
         }
-        try record.code(&state, rowCounts: counts)
+        try state.record.code(&coder, rowCounts: counts)
     }
 }

@@ -34,7 +34,7 @@ struct PQCacheSequenceTests {
     private func decode(_ sequence: KVSequence, _ tokens: Tokens, _ range: Range<Int>) throws -> [[Float]] {
         try range.map { token in
             let output = try sequence.step(tokens[token..<token + 1], phase: .decode, compute)
-            try sequence.compressStep(phase: .decode)
+            try sequence.compressStep(phase: .decode, compute: compute)
             return output
         }
     }

@@ -1,31 +1,28 @@
-package import SwiftletTensor
+import SwiftletTensor
 
 /// How a policy that drops a row per token does so: the last row takes the place of the one that leaves, which
 /// moves one row instead of all that follow.
 ///
-/// Rows then lie in any order. Whatever needs them ascending calls ``KVSequence/restoreOrder(layer:)`` first.
-extension KVSequence {
+/// Rows then lie in any order. Whatever needs them ascending calls ``KVLayerState/restoreOrder()`` first.
+extension KVLayerState {
     /// More rows than this leave at once, in order, at less cost.
     static let mostSingleRows = 8
 
-    /// Drops the rows by which a layer exceeds `budgets`, rows per KV head: the same ones that a selection would.
+    /// Drops the rows that exceed `budgets`, rows per KV head: the same ones that a selection would.
     ///
-    /// - Parameter index: the layer's place among those that store rows.
     /// - Returns: false, doing nothing, if several rows have the same position.
     /// - Complexity: O(rows) per KV head and row that leaves; two rows of the cache are moved.
-    func evict(layer: Int, at index: Int, budgets: [Int], phase: KVPhase) throws(SwiftletError) -> Bool {
+    mutating func evict(to budgets: [Int], _ step: KVStep) throws(SwiftletError) -> Bool {
         while true {
-            let victims = victims(layer: layer, at: index, budgets: budgets, phase: phase)
+            let victims = victims(budgets, step)
             guard victims.contains(where: { $0 != .none }) else { return true }
             guard !victims.contains(.unclear) else { return false }
-            if compressor?.merges == true {
-                try fold(victims.map(\.row), layer: layer, at: index, phase: phase)
-            }
+            if merger != nil { try fold(victims.map(\.row), step) }
             for (head, victim) in victims.enumerated() {
                 guard let row = victim.row else { continue }
-                let rowCount = rowCount(layer: layer, head: head)
-                try slots[layer]?.remove(row, ofHead: head)
-                records[layer].remove(row, ofHead: head, rowCount: rowCount)
+                let rowCount = slot.rowCount(ofHead: head)
+                try slot.remove(row, ofHead: head)
+                record.remove(row, ofHead: head, rowCount: rowCount)
             }
         }
     }
@@ -41,83 +38,63 @@ extension KVSequence {
         }
     }
 
-    private func victims(layer: Int, at index: Int, budgets: [Int], phase: KVPhase) -> [Victim] {
-        let slot = slot(of: layer)
-        guard budgets.indices.contains(where: { slot.rowCount(ofHead: $0) > budgets[$0] }),
-            let selector = compressor?.selector(at: index)
+    private mutating func victims(_ budgets: [Int], _ step: KVStep) -> [Victim] {
+        guard budgets.indices.contains(where: { slot.rowCount(ofHead: $0) > budgets[$0] }), let selector
         else { return [] }
-        let ranking = selector.ranking
-        let scores =
-            ranking.isRecorded ? compressor?.scores(at: index, view(of: layer, phase: phase)) ?? [] : []
+        let (ranking, view) = (selector.ranking, view(step))
+        let scores = ranking.isRecorded ? self.selector?.scores(of: view) ?? [] : []
         return budgets.enumerated().map { head, budget in
             guard slot.rowCount(ofHead: head) > budget else { return .none }
-            let forced = selector.forced(budget: budget, phase: phase)
+            let forced = selector.forced(budget: budget, phase: step.phase)
             let free = slot.withRows(ofHead: head) {
                 KVFreeRows($0.positionBuffer, forced: forced, budget: budget)
             }
             guard let free else { return .unclear }
             switch ranking {
             case .ordered: return .unclear
-            case .age: return victim(slot, head) { rows, _ in free.oldest(rows) }
+            case .age: return victim(head) { rows in free.oldest(rows) }
             case .fixed(let score):
-                updateNumbers(layer: layer, head: head, phase: phase, score)
-                let scores = records[layer].rowNumbers[head]
-                return victim(slot, head) { rows, kernels in
-                    kernels.weakestRow(scores, positions: rows, in: free.positions)
+                updateNumbers(head, step, score)
+                let scores = record.rowNumbers[head]
+                return victim(head) { rows in
+                    step.kernels.weakestRow(scores, positions: rows, in: free.positions)
                 }
             case .recorded:
-                return victim(slot, head) { rows, kernels in
-                    kernels.weakestRow(scores[head], positions: rows, in: free.positions)
+                return victim(head) { rows in
+                    step.kernels.weakestRow(scores[head], positions: rows, in: free.positions)
                 }
             }
         }
     }
 
-    private func victim(
-        _ slot: KVSlot, _ head: Int,
-        _ find: (_ positions: UnsafeBufferPointer<Int32>, _ kernels: Kernels) -> Int?
-    ) -> Victim {
-        slot.withRows(ofHead: head) { find($0.positionBuffer, kernels) }.map(Victim.row) ?? .unclear
+    private func victim(_ head: Int, _ find: (_ positions: UnsafeBufferPointer<Int32>) -> Int?) -> Victim {
+        slot.withRows(ofHead: head) { find($0.positionBuffer) }.map(Victim.row) ?? .unclear
     }
 
     /// Folds rows into others before they leave.
-    private func fold(
-        _ evicted: [Int?], layer: Int, at index: Int, phase: KVPhase
-    ) throws(SwiftletError) {
+    private mutating func fold(_ evicted: [Int?], _ step: KVStep) throws(SwiftletError) {
         for head in evicted.indices {
-            updateNumbers(layer: layer, head: head, phase: phase) { rows, head, layer in
+            updateNumbers(head, step) { rows, head, layer in
                 KeyNormSelector.norms(of: rows, ofHead: head, in: layer)
             }
         }
-        let rewrites = compressor?.fold(evicted, at: index, view(of: layer, phase: phase)) ?? []
+        let before = view(step)
+        let rewrites = merger?.fold(evicted, in: before) ?? []
         for (head, rewrite) in rewrites.enumerated() {
             guard let rewrite else { continue }
             let row = rewrite.row
-            try self.rewrite(layer: layer, head: head, row: row, key: rewrite.key, value: rewrite.value)
-            let lengths = KeyNormSelector.norms(
-                of: row..<row + 1, ofHead: head, in: view(of: layer, phase: phase))
-            records[layer].setRowNumber(lengths[0], ofHead: head, row: row)
+            try slot.rewrite(head: head, row: row, key: rewrite.key, value: rewrite.value)
+            let lengths = KeyNormSelector.norms(of: row..<row + 1, ofHead: head, in: view(step))
+            record.setRowNumber(lengths[0], ofHead: head, row: row)
         }
     }
 
     /// Computes the numbers of rows that have been added since the last step.
-    private func updateNumbers(
-        layer: Int, head: Int, phase: KVPhase, _ numbers: KVRowRanking.FixedScore
-    ) {
-        let rowCount = rowCount(layer: layer, head: head)
-        let known = records[layer].rowNumbers[head].count
+    private mutating func updateNumbers(_ head: Int, _ step: KVStep, _ numbers: KVRowRanking.FixedScore) {
+        let rowCount = slot.rowCount(ofHead: head)
+        let known = record.rowNumbers[head].count
         guard known < rowCount else { return }
-        let new = numbers(known..<rowCount, head, view(of: layer, phase: phase))
-        records[layer].addRowNumbers(new, ofHead: head)
-    }
-
-    /// Brings the rows of a layer back to ascending positions.
-    ///
-    /// - Complexity: O(1) if they are; otherwise all rows are copied.
-    package func restoreOrder(layer: Int) throws(SwiftletError) {
-        guard let order = slots[layer]?.ascendingOrder else { return }
-        try slots[layer]?.reorder(order)
-        records[layer].reorder(order)
+        record.addRowNumbers(numbers(known..<rowCount, head, view(step)), ofHead: head)
     }
 }
 

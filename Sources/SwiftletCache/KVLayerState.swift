@@ -1,0 +1,72 @@
+import SwiftletTensor
+
+/// What a sequence holds of one layer that stores rows: the rows, what was recorded about them, and what its policy
+/// remembers.
+///
+/// A value that no other layer depends on, so that layers can be compressed on all threads.
+struct KVLayerState {
+    /// The layer's place in the plan.
+    let layer: Int
+    var slot: KVSlot
+    var record: KVEvidenceRecord
+    /// What ranks the rows; `nil` if none is ever dropped.
+    var selector: (any KVSelector)?
+    /// What folds rows that leave into others.
+    var merger: (any KVMerger)?
+
+    /// Rows of every KV head.
+    var rowCounts: [Int] { (0..<slot.shape.kvHeadCount).map(slot.rowCount(ofHead:)) }
+
+    /// Most rows that a KV head holds.
+    var maximumRowCount: Int { rowCounts.max() ?? 0 }
+
+    /// Bytes of rows, positions and evidence.
+    var heldBytes: Int { slot.heldBytes + record.heldBytes }
+
+    /// What a policy may see.
+    func view(_ step: KVStep) -> KVLayerView {
+        KVLayerView(
+            layer: layer, phase: step.phase, slot: slot, record: record, scale: step.scale, rope: step.rope,
+            kernels: step.kernels)
+    }
+
+    /// Brings the rows back to ascending positions.
+    ///
+    /// - Complexity: O(1) if they are; otherwise all rows are copied.
+    mutating func restoreOrder() throws(SwiftletError) {
+        guard let order = slot.ascendingOrder else { return }
+        try slot.reorder(order)
+        record.reorder(order)
+    }
+
+    /// Takes back the rows at `position` and later.
+    mutating func truncate(to position: Int) throws(SwiftletError) {
+        let kept = slot.rows(before: position)
+        try slot.keep(kept)
+        record.truncate(from: position, keeping: kept)
+    }
+
+    /// Forgets what a policy remembers, for a new first prompt.
+    mutating func forget(_ policy: KVPolicy) {
+        selector = policy.selector
+        merger = policy.merger
+    }
+
+    /// Writes or reads what the policy remembers.
+    mutating func codePolicy(_ coder: inout KVStateCoder) throws(SwiftletError) {
+        try selector?.code(&coder)
+        try merger?.code(&coder)
+    }
+}
+
+/// What is the same for all layers of a sequence while they are compressed.
+struct KVStep {
+    let policy: KVPolicy
+    let phase: KVPhase
+    let rope: Rope
+    /// Factor of `q·k` before the softmax.
+    let scale: Float
+    let kernels: Kernels
+    /// Called for every row that takes in others.
+    let didMerge: ((_ layer: Int, _ head: Int, _ position: Int32) -> Void)?
+}
