@@ -28,6 +28,19 @@ SL_FN size_t k_weakest(const float *scores, const int32_t *positions, size_t n, 
     return row;
 }
 
+SL_FN void k_accumulate(double *sums, const float *x, size_t n) {
+    for (size_t i = 0; i < n; i++) sums[i] += x[i];
+}
+
+SL_FN void k_pool_max(const float *x, size_t n, size_t reach, float *maxima) {
+    for (size_t i = 0; i < n; i++) maxima[i] = x[i] >= -INFINITY ? x[i] : -INFINITY;
+    for (size_t d = 1; d <= reach && d < n; d++) {
+        const float *ahead = x + d;
+        for (size_t i = 0; i < n - d; i++) maxima[i] = ahead[i] > maxima[i] ? ahead[i] : maxima[i];
+        for (size_t i = d; i < n; i++) maxima[i] = x[i - d] > maxima[i] ? x[i - d] : maxima[i];
+    }
+}
+
 // products[i, j ≥ i] += Σ x[t, i]·x[t, j] over some queries, in order. Products of floats are exact in double.
 SL_FN void k_add_products(const float *x, size_t stride, size_t count, size_t n, double *products,
                           double *scratch) {

@@ -134,13 +134,13 @@ struct AttentionStep {
     /// Scores that stay in the processor's cache until they are used.
     private static let mostScores = 1 << 20
 
-    /// Turns the scores of these queries into their attention weights.
-    func weigh(_ scores: AttentionScores, normalizers: UnsafePointer<Float>) {
+    /// Turns the scores of these queries for the rows from `first` on into their attention weights.
+    func weigh(_ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>) {
         compute.run(tokens * shape.headCount) { task, _ in
             let (token, head) = task.quotientAndRemainder(dividingBy: shape.headCount)
             compute.kernels.weigh(
-                scores.ofQuery(token, head: head), logSumExp: normalizers[task],
-                count: slot.rowCount(ofHead: head / shape.group))
+                scores.ofQuery(token, head: head) + first, logSumExp: normalizers[task],
+                count: max(slot.rowCount(ofHead: head / shape.group) - first, 0))
         }
     }
 
@@ -184,15 +184,15 @@ struct AttentionStep {
         }
     }
 
-    /// Adds the attention row of every query (decode steps) per query head.
-    func addRollingRows(_ weights: AttentionScores, to record: inout KVEvidenceRecord) {
+    /// Adds the attention that every query (a decode step) gave to the rows from `first` on, per query head.
+    func addRollingRows(_ weights: AttentionScores, from first: Int, to record: inout KVEvidenceRecord) {
         for token in 0..<tokens {
             for head in 0..<shape.headCount {
                 record.addRollingRow(
                     UnsafeBufferPointer(
-                        start: weights.ofQuery(token, head: head),
-                        count: slot.rowCount(ofHead: head / shape.group)),
-                    head: head, position: queries.positions[token])
+                        start: weights.ofQuery(token, head: head) + first,
+                        count: max(slot.rowCount(ofHead: head / shape.group) - first, 0)),
+                    head: head, position: queries.positions[token], firstRow: first)
             }
         }
     }

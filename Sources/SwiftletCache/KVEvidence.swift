@@ -79,6 +79,7 @@ package struct KVEvidenceRecord {
     /// Attention of the newest decode steps over the rows, 0 before a row existed: `[heads][steps][rows]`.
     package private(set) var rollingRows: [[[Float]]]
     private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
+    private var rollingFirstRow = 0  // the rows before it are left out of the decode steps
     /// Moments of the unrotated queries per head.
     package private(set) var queryMoments: [QueryMoments]
     /// A number per row that stays with it, such as a score that never changes, `[kvHeads][rows]`; shorter while newer
@@ -219,7 +220,13 @@ package struct KVEvidenceRecord {
     }
 
     /// Adds the attention row of the decode step at `position` for one head; older rows grow with zeros.
-    package mutating func addRollingRow(_ row: UnsafeBufferPointer<Float>, head: Int, position: Int32) {
+    ///
+    /// - Parameter firstRow: cached rows before the first of `row`, which are left out. What was recorded for others
+    ///   is forgotten.
+    package mutating func addRollingRow(
+        _ row: UnsafeBufferPointer<Float>, head: Int, position: Int32, firstRow: Int = 0
+    ) {
+        if firstRow != rollingFirstRow { forgetRollingRows(firstRow: firstRow) }
         for index in rollingRows[head].indices { rollingRows[head][index].padWithZeros(to: row.count) }
         var newest: [Float] = []
         if rollingRows[head].count == needs.rollingRows {
@@ -242,8 +249,15 @@ package struct KVEvidenceRecord {
         gather { rows[$0] }
     }
 
+    /// Forgets the decode steps.
+    private mutating func forgetRollingRows(firstRow: Int = 0) {
+        rollingFirstRow = firstRow
+        for head in rollingRows.indices { (rollingRows[head], rollingPositions[head]) = ([], []) }
+    }
+
     private mutating func gather(_ rows: (_ kvHead: Int) -> [Int]) {
         tailSums = []
+        if rollingFirstRow > 0 { forgetRollingRows() }
         for head in rowNumbers.indices { rowNumbers[head] = [] }
         for head in columnSums.indices { columnSums[head].keep(rows(head / shape.group)) }
         for head in rollingRows.indices {
@@ -257,6 +271,7 @@ package struct KVEvidenceRecord {
     ///
     /// - Parameter rowCounts: rows of every KV head.
     mutating func code(_ state: inout KVStateCoder, rowCounts: [Int]) throws(SwiftletError) {
+        if rollingFirstRow > 0 { forgetRollingRows() }
         try window.code(&state)
         let longest = needs.tail == nil ? 0 : rowCounts.max() ?? 0
         try state.code(&tailSums, "sums of the tail", count: 0...longest)
@@ -279,6 +294,7 @@ package struct KVEvidenceRecord {
     /// Follows the cache when the last of a KV head's `rowCount` rows takes the place of another one.
     mutating func remove(_ row: Int, ofHead head: Int, rowCount: Int) {
         tailSums = []
+        if rollingFirstRow > 0 { forgetRollingRows() }
         if rowNumbers[head].count == rowCount {
             rowNumbers[head].remove(row, of: rowCount)
         } else {

@@ -12,10 +12,7 @@ extension KVLayerState {
     mutating func compress(to budget: Int, _ step: KVStep) throws(SwiftletError) {
         let counts = rowCounts
         guard let target = target(budget, counts, step) else { return }
-        if slot.movesRowsSingly, let budgets = stepBudgets(budget, counts, step), try evict(to: budgets, step)
-        {
-            return
-        }
+        if slot.movesRowsSingly, try evictSingly(budget, counts, step) { return }
         try restoreOrder()
         guard let outcome = outcome(target, counts, step) else { return }
         for (head, rewrites) in outcome.rewrites.enumerated() {
@@ -40,6 +37,27 @@ extension KVLayerState {
         return rule == .append || !exceeds ? nil : rule.target(budget: budget)
     }
 
+    /// Lets single rows leave in whatever order the others lie.
+    ///
+    /// - Returns: false, doing nothing, if that cannot be.
+    private mutating func evictSingly(
+        _ budget: Int, _ counts: [Int], _ step: KVStep
+    ) throws(SwiftletError) -> Bool {
+        if let budgets = stepBudgets(budget, counts, step) { return try evict(to: budgets, step) }
+        guard step.phase == .decode, step.policy.effectiveDecodeRule == .own, merger == nil else {
+            return false
+        }
+        let view = view(step)
+        let rows = withSelector { selector in
+            selector.rowsToRemove(
+                from: view,
+                budgets: Self.evenBudgets(view.layer, budget, counts, step.phase, step.policy, selector))
+        }
+        guard let rows = rows ?? nil else { return false }
+        try remove(rows)
+        return true
+    }
+
     /// Rows per KV head down to which single rows can leave, whatever the order in which the others lie; `nil` if
     /// rows have to ascend for what is to be done.
     private func stepBudgets(_ budget: Int, _ counts: [Int], _ step: KVStep) -> [Int]? {
@@ -49,14 +67,15 @@ extension KVLayerState {
         else { return nil }
         if let merger, !merger.foldsSingleRows || selector.ranking.isFixed { return nil }
         if case .ordered = selector.ranking { return nil }
-        let rows = evenBudgets(budget, counts, step.phase, policy, selector)
+        let rows = Self.evenBudgets(layer, budget, counts, step.phase, policy, selector)
         let excess = zip(counts, rows).reduce(0) { max($0, $1.0 - $1.1) }
         return excess <= Self.mostSingleRows ? rows : nil
     }
 
     /// What each KV head may keep where scores do not decide that.
-    private func evenBudgets(
-        _ budget: Int, _ counts: [Int], _ phase: KVPhase, _ policy: KVPolicy, _ selector: any KVSelector
+    private static func evenBudgets(
+        _ layer: Int, _ budget: Int, _ counts: [Int], _ phase: KVPhase, _ policy: KVPolicy,
+        _ selector: any KVSelector
     ) -> [Int] {
         let forced = selector.forced(budget: budget, phase: phase)
         return policy.heads?.budgets(layer: layer, budget: budget, scores: [], forced: forced)
@@ -76,19 +95,30 @@ extension KVLayerState {
     private mutating func select(
         _ view: KVLayerView, budget: Int, counts: [Int], _ policy: KVPolicy
     ) -> KVSelection? {
+        withSelector { Self.select(view, budget: budget, counts: counts, policy, &$0) } ?? nil
+    }
+
+    /// Changes what the selector remembers in place.
+    private mutating func withSelector<Result>(_ body: (inout any KVSelector) -> Result) -> Result? {
         guard var ranking = selector else { return nil }
+        selector = nil  // so that `ranking` is the only reference
         defer { selector = ranking }
-        selector = nil  // the only reference: what it remembers is changed in place
+        return body(&ranking)
+    }
+
+    private static func select(
+        _ view: KVLayerView, budget: Int, counts: [Int], _ policy: KVPolicy, _ ranking: inout any KVSelector
+    ) -> KVSelection? {
         if let heads = policy.heads, heads.readsScores {
             guard counts.reduce(0, +) > budget * counts.count else { return nil }
             let forced = ranking.forced(budget: budget, phase: view.phase)
             let scores = ranking.scores(of: view)
-            let rows = heads.budgets(layer: layer, budget: budget, scores: scores, forced: forced)
+            let rows = heads.budgets(layer: view.layer, budget: budget, scores: scores, forced: forced)
             return .best(of: scores, budgets: rows) {
                 ranking.forced(budget: min($0, budget), phase: view.phase)
             }
         }
-        let rows = evenBudgets(budget, counts, view.phase, policy, ranking)
+        let rows = evenBudgets(view.layer, budget, counts, view.phase, policy, ranking)
         if policy.effectiveDecodeRule == .own { return ranking.update(from: view, budgets: rows) }
         guard zip(counts, rows).contains(where: { $0 > $1 }) else { return nil }
         return ranking.select(from: view, budgets: rows)

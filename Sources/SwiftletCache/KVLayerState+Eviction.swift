@@ -18,12 +18,17 @@ extension KVLayerState {
             guard victims.contains(where: { $0 != .none }) else { return true }
             guard !victims.contains(.unclear) else { return false }
             if merger != nil { try fold(victims.map(\.row), step) }
-            for (head, victim) in victims.enumerated() {
-                guard let row = victim.row else { continue }
-                let rowCount = slot.rowCount(ofHead: head)
-                try slot.remove(row, ofHead: head)
-                record.remove(row, ofHead: head, rowCount: rowCount)
-            }
+            try remove(victims.map(\.row))
+        }
+    }
+
+    /// Drops a row of every KV head, or none; the last one takes its place.
+    mutating func remove(_ rows: [Int?]) throws(SwiftletError) {
+        for (head, row) in rows.enumerated() {
+            guard let row else { continue }
+            let rowCount = slot.rowCount(ofHead: head)
+            try slot.remove(row, ofHead: head)
+            record.remove(row, ofHead: head, rowCount: rowCount)
         }
     }
 

@@ -41,6 +41,7 @@ struct KVLayerState {
 
     /// Takes back the rows at `position` and later.
     mutating func truncate(to position: Int) throws(SwiftletError) {
+        try restoreOrder()
         let kept = slot.rows(before: position)
         try slot.keep(kept)
         record.truncate(from: position, keeping: kept)

@@ -40,6 +40,9 @@ public struct KVLayerView {
     /// ``KVSelector/ranking`` does not mind the order.
     public func positions(ofHead head: Int) -> [Int32] { slot.positions(ofHead: head) }
 
+    /// Whether every row of a KV head has a higher position than the one before it.
+    func isAscending(ofHead head: Int) -> Bool { slot.isAscending(ofHead: head) }
+
     /// Key and value of one row.
     public func row(_ row: Int, ofHead head: Int) -> (key: [Float], value: [Float]) {
         slot.row(row, ofHead: head)
@@ -84,7 +87,8 @@ public struct KVLayerView {
     /// Whether attention rows of decode steps are there.
     public var recordsRollingRows: Bool { record.rollingRows.first.map { !$0.isEmpty } ?? false }
 
-    /// Attention of the newest decode steps over the rows of a query head: `[steps][rows]`, oldest first.
+    /// Attention of the newest decode steps over the rows of a query head, from ``KVSelector/settledRows`` on:
+    /// `[steps][rows]`, oldest first.
     public func rollingRows(ofQueryHead head: Int) -> [[Float]] {
         precondition(!record.rollingRows.isEmpty, "the policy did not ask for rolling rows")
         return record.rollingRows[head]

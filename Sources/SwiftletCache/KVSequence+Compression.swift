@@ -71,7 +71,7 @@ extension KVSequence {
     package func finishReadPrompt(_ compute: Compute) throws(SwiftletError) {
         if compressor == nil { needs = KVEvidence() }  // a budget that keeps everything
         _ = try beginPrompt(0)
-        try finishPrompt(phase: .prefill)
+        try finishPrompt(phase: .prefill, compute: compute)
         try learnPrompt(compute)
     }
 

@@ -85,8 +85,7 @@ public final class KVSequence {
         reads = other.reads
         if let budget, var policy = other.compressor?.policy {
             policy.budget = budget
-            compressor =
-                policy.evicts ? KVCompressor(policy, storingLayers: other.layout.storingLayers.count) : nil
+            compressor = policy.evicts ? KVCompressor(policy) : nil
         } else {
             compressor = other.compressor
         }
@@ -221,7 +220,8 @@ public final class KVSequence {
         let index = stateIndices[layer]
         states[index].record.record(rotated: queries.data, positions: queries.positions)
         guard let normalizers else { return }
-        if let scores { step.weigh(scores, normalizers: normalizers) }
+        let settled = needs.columnSums ? 0 : states[index].selector?.settledRows ?? 0
+        if let scores { step.weigh(scores, from: settled, normalizers: normalizers) }
         if needs.columnSums {
             if let scores {
                 step.addColumnSums(scores, to: &states[index].record)
@@ -232,6 +232,6 @@ public final class KVSequence {
         if let tail = needs.tail, phase == .prefill {
             step.addTailSums(tail, to: &states[index].record, normalizers: normalizers)
         }
-        if rolls, let scores { step.addRollingRows(scores, to: &states[index].record) }
+        if rolls, let scores { step.addRollingRows(scores, from: settled, to: &states[index].record) }
     }
 }

@@ -56,6 +56,9 @@ package struct KVSlot {
     /// Whether every row has a higher position than the one before it, in all heads.
     var isAscending: Bool { heads.allSatisfy(\.isAscending) }
 
+    /// Whether every row of a KV head has a higher position than the one before it.
+    func isAscending(ofHead head: Int) -> Bool { heads[head].isAscending }
+
     /// The rows of every KV head by their positions; `nil` if all of them ascend as they lie.
     var ascendingOrder: [[Int]]? {
         isAscending ? nil : heads.map(\.rowsByPosition)

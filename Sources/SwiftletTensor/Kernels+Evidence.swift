@@ -30,6 +30,33 @@ extension Kernels {
         return row < positions.count ? row : nil
     }
 
+    /// Adds a row to sums in double precision; a shorter row counts 0 where it ends.
+    ///
+    /// - Parameters:
+    ///   - row: at most `sums.count` numbers.
+    package func accumulate(_ row: ArraySlice<Float>, into sums: inout [Double]) {
+        precondition(row.count <= sums.count, "a row of \(row.count) for \(sums.count) sums")
+        row.withUnsafeBufferPointer { row in
+            if let base = row.baseAddress { table.pointee.accumulate(&sums, base, row.count) }
+        }
+    }
+
+    /// The largest of every number and its neighbours, `reach` to either side; what lies outside does not count, and
+    /// NaN counts as −∞.
+    ///
+    /// - Complexity: `2 × reach × x.count` comparisons.
+    package func maxima(of x: ArraySlice<Float>, reach: Int) -> [Float] {
+        precondition(reach >= 0, "a reach of \(reach)")
+        return Array(unsafeUninitializedCapacity: x.count) { maxima, count in
+            count = x.count
+            guard let maxima = maxima.baseAddress else { return }
+            x.withUnsafeBufferPointer { x in
+                guard let x = x.baseAddress else { return }
+                table.pointee.pool_max(x, count, reach, maxima)
+            }
+        }
+    }
+
     /// Adds the products of the elements of some vectors: `products[i, j] += Σ x[t, i]·x[t, j]` for `i ≤ j`.
     ///
     /// Sums are exact up to the rounding of additions in double precision, which have the order of the vectors: how

@@ -155,6 +155,10 @@ typedef struct sl_kernels {
     // The row with the smallest score among those at positions [first, last], of equals the one at the highest
     // position; n if there is none. NaN counts as the smallest score.
     size_t (*weakest)(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last);
+    // sums[i] += x[i], in double precision.
+    void (*accumulate)(double *sums, const float *x, size_t n);
+    // maxima[i] = the largest of x[i − reach … i + reach], without what lies outside; NaN counts as −∞.
+    void (*pool_max)(const float *x, size_t n, size_t reach, float *maxima);
     // products[i, j] += Σ x[t, i]·x[t, j] for i ≤ j < n, in double precision and the order of the vectors t, which
     // begin at x + t · stride. What lies below the diagonal is undefined. scratch: sl_products_scratch(n) doubles.
     void (*add_products)(const float *x, size_t stride, size_t count, size_t n, double *products,

@@ -207,12 +207,12 @@ package struct PyramidInfer: Hashable, Sendable {
     /// The mean over query heads.
     ///
     /// - Parameter attention: `[heads][queries][tokens]`.
-    package static func headMean(_ attention: [[[Float]]]) -> [[Float]] {
+    package static func headMean(_ attention: [[[Float]]], _ kernels: Kernels = .best) -> [[Float]] {
         guard let first = attention.first else { return [] }
         return first.indices.map { query in
-            first[query].indices.map { column in
-                Float(attention.reduce(0) { $0 + Double($1[query][column]) } / Double(attention.count))
-            }
+            var sums = [Double](repeating: 0, count: first[query].count)
+            for head in attention { kernels.accumulate(head[query][...], into: &sums) }
+            return sums.map { Float($0 / Double(attention.count)) }
         }
     }
 

@@ -64,7 +64,7 @@ package struct PyramidInferThinning: Sendable {
     /// Rows that are settled.
     package private(set) var mark: Int
     /// Rows at the front that no block will contain; their attention is not stored.
-    private var settled = 0
+    package private(set) var settled = 0
     /// The scores of the block that was thinned last.
     package private(set) var scores: [Float] = []
 
@@ -89,16 +89,16 @@ package struct PyramidInferThinning: Sendable {
     /// Takes in one step.
     ///
     /// - Parameters:
-    ///   - row: attention of the new token, averaged over query heads, over all rows of the layer.
+    ///   - row: attention of the new token, averaged over query heads, over the rows of the layer from ``settled`` on.
     ///   - recentLength: of this step.
     /// - Returns: the rows to keep, ascending; `nil` if all stay.
     package mutating func update(
         _ row: [Float], recentLength: Int, layer: Int, of layers: Int, method: PyramidInfer
     ) -> [Int]? {
-        attention.append(Array(row.dropFirst(settled)))
-        let window = recentLength + 1
+        attention.append(row)
+        let (window, length) = (recentLength + 1, settled + row.count)
         defer { attention.removeFirst(max(attention.count - window, 0)) }
-        guard let block = method.block(length: row.count, recentLength: recentLength, mark: mark) else {
+        guard let block = method.block(length: length, recentLength: recentLength, mark: mark) else {
             return nil
         }
         let queries = attention.suffix(window).map { row in
@@ -109,10 +109,10 @@ package struct PyramidInferThinning: Sendable {
         scores = method.scores(queries)
         let count = method.keptOfBlock(layer: layer, of: layers)
         let kept = scores.indicesOfLargest(count).map { block.lowerBound + $0 }
-        mark = row.count - (block.count - kept.count) - recentLength
+        mark = length - (block.count - kept.count) - recentLength
         guard kept.count < block.count else { return nil }
         remove(Set(block).subtracting(kept))
-        return Array(0..<block.lowerBound) + kept + Array(block.upperBound..<row.count)
+        return Array(0..<block.lowerBound) + kept + Array(block.upperBound..<length)
     }
 
     /// Writes or reads everything but the scores, which are only shown.

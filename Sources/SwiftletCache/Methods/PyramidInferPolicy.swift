@@ -130,7 +130,10 @@ struct PyramidInferDecode: KVSelector {
         return kept.map { .allHeads($0) }
     }
 
-    /// Attention of the newest token, averaged over the query heads.
+    /// Rows that no block will contain.
+    var settledRows: Int { thinning?.settled ?? 0 }
+
+    /// Attention of the newest token over the rows that are not settled, averaged over the query heads.
     private func row(_ layer: KVLayerView) -> [Float] {
         let rows = (0..<layer.shape.headCount).compactMap { layer.rollingRows(ofQueryHead: $0).last }
         return PyramidInfer.headMean(rows.map { [$0] }).first ?? []

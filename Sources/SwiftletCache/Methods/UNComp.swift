@@ -1,4 +1,4 @@
-import SwiftletTensor
+package import SwiftletTensor
 
 /// Heads and layers get memory by how many directions their queries use.
 ///
@@ -109,12 +109,11 @@ package enum UNComp {
     /// Attention summed over heads and queries, per token.
     ///
     /// - Parameter attention: `[heads][queries][tokens]`.
-    package static func sum(_ attention: [[[Float]]]) -> [Float] {
+    package static func sum(_ attention: [[[Float]]], _ kernels: Kernels = .best) -> [Float] {
         guard let columns = attention.first?.first?.count else { return [] }
-        return (0..<columns).map { column in
-            Float(
-                attention.reduce(0) { sum, head in head.reduce(sum) { $0 + Double($1[column]) } } as Double)
-        }
+        var sums = [Double](repeating: 0, count: columns)
+        for head in attention { for row in head { kernels.accumulate(row[...], into: &sums) } }
+        return sums.map { Float($0) }
     }
 
     /// Tokens whose hidden states go on: the newest `forcedTail`, then those with most attention, ascending.
@@ -146,17 +145,30 @@ package enum UNComp {
         return pooled.indicesOfLargest(budget - tail) + Array(first..<scores.count)
     }
 
+    /// The one row that ``keptRows(scores:budget:window:kernel:pooling:)`` does not keep of `budget + 1`: the weakest of
+    /// those before the newest ones, of equals the highest.
+    static func rowToRemove(scores: [Float], window: Int, kernel: Int, pooling: Pooling) -> Int {
+        let budget = scores.count - 1
+        let pooled = pooled(
+            scores[..<(scores.count - min(max(window, 0), budget))], kernel: kernel, pooling)
+        var (row, least) = (0, Float.infinity)
+        for index in pooled.indices where pooled[index] <= least || pooled[index].isNaN {
+            (row, least) = (index, pooled[index].isNaN ? -.infinity : pooled[index])
+        }
+        return row
+    }
+
     /// Every score combined with its neighbours, `kernel / 2` to either side; what lies outside never wins a
     /// maximum and counts as 0 in a mean.
-    package static func pooled(_ scores: ArraySlice<Float>, kernel: Int, _ pooling: Pooling) -> [Float] {
+    package static func pooled(
+        _ scores: ArraySlice<Float>, kernel: Int, _ pooling: Pooling, _ kernels: Kernels = .best
+    ) -> [Float] {
         let reach = max(kernel, 1) / 2
+        guard pooling == .average else { return kernels.maxima(of: scores, reach: reach) }
         return scores.indices.map { index in
             let near = scores[
                 max(index - reach, scores.startIndex)..<min(index + reach + 1, scores.endIndex)]
-            return switch pooling {
-            case .max: near.reduce(-.infinity) { Swift.max($0, $1) }
-            case .average: near.reduce(0, +) / Float(Swift.max(kernel, 1))
-            }
+            return near.reduce(0, +) / Float(max(kernel, 1))
         }
     }
 }
@@ -177,10 +189,10 @@ package struct UNCompWindow: Hashable, Sendable {
     package var columnCount: Int { rows.last?.count ?? 0 }
 
     /// The sum over the queries, per cached row; 0 for those that no query saw.
-    package func scores(of count: Int) -> [Float] {
-        (0..<count).map { column in
-            Float(rows.reduce(0) { column < $1.count ? $0 + Double($1[column]) : $0 })
-        }
+    package func scores(of count: Int, _ kernels: Kernels = .best) -> [Float] {
+        var sums = [Double](repeating: 0, count: count)
+        for row in rows { kernels.accumulate(row.prefix(count), into: &sums) }
+        return sums.map { Float($0) }
     }
 
     /// Adds the attention row of a new query, which may see more rows than the ones before.
@@ -189,12 +201,17 @@ package struct UNCompWindow: Hashable, Sendable {
             rows[index] += repeatElement(0, count: Swift.max(row.count - rows[index].count, 0))
         }
         rows.append(row)
-        rows.removeFirst(Swift.max(rows.count - size, 0))
+        rows.removeFirst(max(rows.count - size, 0))
     }
 
     /// Follows the cache when rows are dropped.
     package mutating func keep(_ kept: [Int]) {
         for index in rows.indices { rows[index] = kept.map { $0 < rows[index].count ? rows[index][$0] : 0 } }
+    }
+
+    /// Follows the cache when one row is dropped.
+    mutating func remove(_ row: Int) {
+        for index in rows.indices where row < rows[index].count { rows[index].remove(at: row) }
     }
 
     /// Writes or reads the rows.

@@ -104,7 +104,8 @@ struct UNCompHeads: KVHeadAllocator {
 /// window stay with the kept rows, as they were when their query was computed.
 struct UNCompSelector: KVSelector {
     private let settings: UNComp.Settings
-    private var windows: [UNCompWindow] = []  // per KV head
+    private var windows: [UNCompWindow] = []  // per KV head, rows by their positions
+    private var orders: [UNCompRowOrder] = []  // per KV head
 
     init(_ settings: UNComp.Settings) { self.settings = settings }
 
@@ -117,6 +118,7 @@ struct UNCompSelector: KVSelector {
     func forced(budget: Int, phase: KVPhase) -> KVForcedRows { KVForcedRows(newest: settings.window) }
 
     mutating func scores(of layer: KVLayerView) -> [[Float]] {
+        orders = []
         follow(layer)
         return windows.enumerated().map {
             UNComp.pooled(
@@ -130,6 +132,7 @@ struct UNCompSelector: KVSelector {
     }
 
     mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection? {
+        orders = []
         follow(layer)
         let kept = windows.enumerated().map { head, window in
             UNComp.keptRows(
@@ -141,6 +144,27 @@ struct UNCompSelector: KVSelector {
         }
         for head in windows.indices { windows[head].keep(kept[head]) }
         return .perHead(kept)
+    }
+
+    /// One row per head and token, found by its place among the positions.
+    mutating func rowsToRemove(from layer: KVLayerView, budgets: [Int]) -> [Int?]? {
+        let counts = budgets.indices.map(layer.rowCount(ofHead:))
+        guard windows.count == counts.count, zip(counts, budgets).allSatisfy({ $0 <= $1 + 1 }) else {
+            return nil
+        }
+        if orders.count != counts.count { orders = counts.map { _ in UNCompRowOrder() } }
+        for head in counts.indices {
+            orders[head].grow(to: counts[head], isAscending: layer.isAscending(ofHead: head))
+        }
+        follow(layer)
+        return counts.indices.map { head in
+            guard counts[head] > budgets[head] else { return nil }
+            let place = UNComp.rowToRemove(
+                scores: windows[head].scores(of: counts[head], layer.kernels), window: settings.window,
+                kernel: settings.kernel, pooling: settings.pooling)
+            windows[head].remove(place)
+            return orders[head].remove(place, of: counts[head])
+        }
     }
 
     /// The windows.
@@ -164,7 +188,8 @@ struct UNCompSelector: KVSelector {
                     layer.rollingRows(ofQueryHead: $0).last
                 }
                 windows[head].truncate(to: count - 1)
-                windows[head].append(UNComp.sum(rows.map { [$0] }))
+                let sums = UNComp.sum([rows], layer.kernels)
+                windows[head].append(orders.indices.contains(head) ? orders[head].ordered(sums) : sums)
             case .prefill, .laterTurn:
                 guard windows[head].columnCount != count else { continue }
                 windows[head].truncate(to: count)
@@ -175,6 +200,35 @@ struct UNCompSelector: KVSelector {
                 windows[head].truncate(to: count)
             }
         }
+    }
+}
+
+/// Where the rows of one KV head lie that have been overwritten one by one, by their positions.
+private struct UNCompRowOrder {
+    private var rows: [Int32] = []  // empty while they lie in order
+
+    /// Takes in rows that came since, which are the newest and lie behind the others.
+    mutating func grow(to count: Int, isAscending: Bool) {
+        if isAscending {
+            rows = []
+        } else {
+            rows += (min(rows.count, count)..<count).map { Int32($0) }
+        }
+    }
+
+    /// Numbers of the rows as they lie, in the order of positions.
+    func ordered(_ numbers: [Float]) -> [Float] {
+        rows.isEmpty ? numbers : rows.map { numbers[Int($0)] }
+    }
+
+    /// Follows the cache when the row at a place leaves and the last one takes its place.
+    ///
+    /// - Returns: where the row lies.
+    mutating func remove(_ place: Int, of count: Int) -> Int {
+        if rows.isEmpty { rows = (0..<count).map { Int32($0) } }
+        let row = rows.remove(at: place)
+        if let last = rows.lastIndex(of: Int32(count - 1)) { rows[last] = row }
+        return Int(row)
     }
 }
 

@@ -89,6 +89,14 @@ public protocol KVSelector: KVSavedState, Sendable {
     mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection
     /// Rows to keep under ``KVDecodeRule/own``, `nil` for all. After a prompt it may be asked twice.
     mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection?
+    /// Under ``KVDecodeRule/own``, after a generated token: the row of every KV head that leaves, in whatever order
+    /// rows lie, or `nil` within a head for none. The last row takes its place.
+    ///
+    /// `nil` instead of a list, changing nothing, if rows have to ascend, or leave in greater number:
+    /// ``update(from:budgets:)`` is asked then.
+    mutating func rowsToRemove(from layer: KVLayerView, budgets: [Int]) -> [Int?]?
+    /// Rows at the front of every KV head whose attention in decode is not looked at any more.
+    var settledRows: Int { get }
 }
 
 extension KVSelector {
@@ -115,6 +123,12 @@ extension KVSelector {
         let exceeds = budgets.indices.contains { layer.rowCount(ofHead: $0) > budgets[$0] }
         return exceeds ? select(from: layer, budgets: budgets) : nil
     }
+
+    /// Rows have to ascend.
+    public mutating func rowsToRemove(from layer: KVLayerView, budgets: [Int]) -> [Int?]? { nil }
+
+    /// All rows are looked at.
+    public var settledRows: Int { 0 }
 
     /// The forced rows, then the best; ties go to the lower position.
     public mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {
