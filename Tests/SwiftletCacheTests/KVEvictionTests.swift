@@ -79,6 +79,66 @@ struct KVEvictionTests {
         #expect(moved || (plain && selector is TOVASelector))
     }
 
+    /// A selector whose rows always leave in order.
+    private struct InOrder: KVSelector {
+        var selector: any KVSelector
+
+        var decodeRule: KVDecodeRule { selector.decodeRule }
+        func needs(promptLength: Int) -> KVEvidence { selector.needs(promptLength: promptLength) }
+        func decodeNeeds(promptLength: Int) -> KVEvidence { selector.decodeNeeds(promptLength: promptLength) }
+        func forced(budget: Int, phase: KVPhase) -> KVForcedRows {
+            selector.forced(budget: budget, phase: phase)
+        }
+        mutating func scores(of layer: KVLayerView) -> [[Float]] { selector.scores(of: layer) }
+        mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection? {
+            selector.update(from: layer, budgets: budgets)
+        }
+        mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+            try selector.code(&state)
+        }
+    }
+
+    @Test("UNComp keeps the same rows, whether single ones leave or all move up", arguments: 0..<6)
+    func ownRule(seed: UInt64) throws {
+        var random = SplitMix64(seed: seed)
+        var settings = UNComp.Settings()
+        settings.window = Int(seed) % 5 + 1
+        settings.kernel = [1, 3, 7][Int(seed) % 3]
+        settings.pooling = seed < 3 ? .max : .average
+        let policy = UNComp.policy(settings, budgets: [24, 17 + Int(seed)])
+        var ordered = policy
+        ordered.selector = InOrder(selector: try #require(policy.selector))
+        let sequences = [
+            try KVSequence.test(Self.shape, policy: policy), try KVSequence.test(Self.shape, policy: ordered),
+        ]
+        func step(_ count: Int, _ phase: KVPhase) throws {
+            let tokens = tokens(sequences[0].length, count, plain: false, &random)
+            for sequence in sequences {
+                if phase == .verify { try sequence.compressStep(phase: phase, compute: compute) }
+                if phase == .laterTurn { _ = try sequence.beginPrompt(count) }
+                try sequence.step(tokens, phase: phase, compute)
+                switch phase {
+                case .decode: try sequence.compressStep(phase: phase, compute: compute)
+                case .verify: try sequence.truncate(to: sequence.length - 2)
+                case .prefill, .laterTurn: try sequence.finishPrompt(phase: phase, compute: compute)
+                }
+            }
+        }
+        try step(60, .prefill)
+        var moved = false
+        for count in 0..<300 {
+            switch count % 97 {
+            case 50: try step(7, .laterTurn)
+            case 70: try step(3, .verify)
+            default: try step(1, .decode)
+            }
+            try #require(positions(sequences[0]) == positions(sequences[1]), "step \(count)")
+            moved = moved || !sequences[0].slot(of: 0).isAscending
+            #expect(sequences[1].slot(of: 0).isAscending)
+        }
+        #expect(moved)
+    }
+
     /// Similarities are sums of 4 products in another order, and a row may be rewritten many times: each time errors
     /// are averaged with those of the row that leaves.
     @Test("folds single rows as it would in order", arguments: CompensationMerger.Mode.allCases)
