@@ -24,6 +24,11 @@ public struct KVFormat: Hashable, Sendable {
         return names.dropLast().joined(separator: ", ") + " or " + (names.last ?? "")
     }()
 
+    /// The formats in words: `f16`, or `q8_0 keys, q4_0 values`.
+    package var name: String {
+        key == value ? key.rawValue : "\(key.rawValue) keys, \(value.rawValue) values"
+    }
+
     /// Creates a pair of formats.
     ///
     /// - Throws: `.unsupported` for a format without a row writer.

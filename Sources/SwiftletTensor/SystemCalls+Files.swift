@@ -8,14 +8,17 @@
 
 /// Directories and files that come and go while other processes work in the same place.
 extension System {
-    /// Makes a directory and those on the way that are missing, for nobody but the user.
+    /// Makes a directory and those on the way that are missing.
     ///
+    /// - Parameter mode: of directories that are made; as it is, for nobody but the user.
     /// - Throws: `.unwritable`, also if something else has the name.
-    package static func makeDirectory(_ path: String) throws(SwiftletError) {
+    package static func makeDirectory(_ path: String, mode: UInt16 = 0o700) throws(SwiftletError) {
         try checkPath(path, .unwritable)
         var problem: Int32 = 0
-        for end in path.indices.dropFirst() where path[end] == "/" { mkdir(String(path[..<end]), 0o700) }
-        if mkdir(path, 0o700) != 0 { problem = errno }
+        for end in path.indices.dropFirst() where path[end] == "/" {
+            mkdir(String(path[..<end]), mode_t(mode))
+        }
+        if mkdir(path, mode_t(mode)) != 0 { problem = errno }
         guard kind(of: path) == .directory else {
             throw SwiftletError(
                 .unwritable,

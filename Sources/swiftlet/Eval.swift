@@ -5,6 +5,6 @@ struct Eval: ParsableCommand {
         abstract: "Measure what a model knows, and what a cache policy costs it.",
         subcommands: [
             EvalPerplexity.self, EvalDivergence.self, EvalCalibration.self, EvalNeedle.self,
-            EvalTasks.self,
+            EvalTasks.self, EvalCompare.self,
         ])
 }

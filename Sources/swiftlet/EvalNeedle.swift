@@ -26,33 +26,7 @@ struct EvalNeedle: ParsableCommand {
     @Option(help: ArgumentHelp("What is hidden and asked.", valueName: "task"))
     var task = GeneratedTask.single
 
-    @Option(
-        help: ArgumentHelp(
-            """
-            Tokens of prompt and answer together, several with commas between; default: up to four powers of \
-            two that fit the context, at most 4096 (1024 for the built-in model).
-            """, valueName: "tokens"))
-    var lengths: String?
-
-    @Option(
-        help: ArgumentHelp(
-            "Where the answer lies, in percent of the context; default: 0,25,50,75,100.", valueName: "percent"
-        ))
-    var depths: String?
-
-    @Option(
-        help: ArgumentHelp("Documents per length and depth; default: 5.", valueName: "count"),
-        transform: FlagValues.integer)
-    var samples = 5
-
-    @Option(
-        help: ArgumentHelp("Seed of the documents; default: 1.", valueName: "number"),
-        transform: FlagValues.integer)
-    var seed = 1
-
-    @Option(
-        help: "A text to hide facts in, instead of a made-up tale; - is standard input.", completion: .file())
-    var haystack: String?
+    @OptionGroup var grid: EvalGridOptions
 
     @OptionGroup var put: EvalTaskOptions
 
@@ -72,15 +46,12 @@ struct EvalNeedle: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
 
     func validate() throws {
-        if samples < 1 { throw ValidationError("--samples is \(samples); expected 1 or more") }
-        if seed < 0 { throw ValidationError("--seed is \(seed); expected 0 or more") }
         if let picture, !picture.lowercased().hasSuffix(".svg") {
             throw ValidationError("--picture is '\(picture)'; expected a name that ends in .svg")
         }
-        if depths != nil, !task.isPlaced {
+        if grid.depths != nil, !task.isPlaced {
             throw ValidationError("--depths has no meaning for --task \(task), whose answers lie everywhere")
         }
-        _ = try plan(context: 1_024, .facts)
     }
 
     func run() throws {
@@ -89,14 +60,9 @@ struct EvalNeedle: ParsableCommand {
         options.policy = try model.policy.policy(for: loaded)
         let context = options.contextLength ?? loaded.configuration.contextLength
         let runner = try TaskRunner(loaded, options, style: put.style)
-        var plan = try plan(context: context, runner.style)
-        plan.haystack = try text()
+        let plan = try plan(context: context, runner.style)
         if let export { return try write(try plan.cases(runner), to: export) }
-        if let longest = plan.lengths.max(), longest > context {
-            throw SwiftletError(
-                .limit,
-                "--lengths asks for \(longest) tokens, the context holds \(context); lower it or raise -c")
-        }
+        try EvalGridOptions.check(plan.lengths, context: context)
         Interrupt.listen()
         var bar = ProgressBar("Asking", total: plan.documentCount)
         let grid = try NeedleGrid(plan, runner, budget: options.policy.budget) {
@@ -120,42 +86,13 @@ struct EvalNeedle: ParsableCommand {
     private func plan(context: Int, _ style: PromptStyle) throws -> NeedleGrid.Plan {
         var plan = NeedleGrid.Plan(lengths: NeedleGrid.Plan.lengths(forContext: context, style: style))
         plan.task = task
-        if let lengths {
-            plan.lengths = try Self.list("--lengths", lengths, "whole numbers of tokens such as 256,512") {
-                Int($0).flatMap { (1...(1 << 30)).contains($0) ? $0 : nil }
-            }
-        }
-        if let depths {
-            plan.depths = try Self.list("--depths", depths, "percentages from 0 to 100 such as 0,50,100") {
-                Double($0.hasSuffix("%") ? String($0.dropLast()) : $0).flatMap {
-                    (0...100).contains($0) ? $0 / 100 : nil
-                }
-            }
-        }
-        plan.samples = samples
-        plan.seed = UInt64(max(seed, 0))
+        plan.lengths = try grid.lengthList() ?? plan.lengths
+        plan.depths = try grid.depthList() ?? plan.depths
+        plan.samples = grid.samples ?? plan.samples
+        plan.seed = UInt64(grid.seed)
         plan.mode = put.mode
+        plan.haystack = try grid.text()
         return plan
-    }
-
-    private static func list<Value: Comparable>(
-        _ flag: String, _ text: String, _ expected: String, _ value: (String) -> Value?
-    ) throws -> [Value] {
-        let pieces = text.split(separator: ",", omittingEmptySubsequences: false)
-        let values = pieces.compactMap { value(String($0)) }
-        guard values.count == pieces.count else {
-            throw ValidationError("\(flag) is '\(text)'; expected \(expected)")
-        }
-        return values.sorted().reduce(into: []) { if $0.last != $1 { $0.append($1) } }
-    }
-
-    private func text() throws -> Haystack {
-        guard let haystack else { return .tale }
-        let text = String(decoding: try InputFile.read(haystack, flag: "--haystack"), as: UTF8.self)
-        guard let found = Haystack(text: text) else {
-            throw SwiftletError(.invalidArgument, "--haystack \(haystack) holds no sentence; expected a text")
-        }
-        return found
     }
 
     private func write(_ cases: [TaskCase], to path: String) throws {

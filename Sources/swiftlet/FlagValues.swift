@@ -12,6 +12,21 @@ enum FlagValues {
         return value
     }
 
+    /// Values with commas between; `nil` without a text.
+    ///
+    /// - Parameter expected: what the error says about a text that cannot be read.
+    static func list<Value>(
+        _ flag: String, _ text: String?, _ expected: String, _ value: (String) throws -> Value?
+    ) throws -> [Value]? {
+        guard let text else { return nil }
+        return try text.split(separator: ",", omittingEmptySubsequences: false).map { piece in
+            guard let found = try value(String(piece)) else {
+                throw ValidationError("\(flag) is '\(text)'; expected \(expected)")
+            }
+            return found
+        }
+    }
+
     static func seed(_ text: String) throws -> Seed {
         if text == "-1" { return Seed(value: nil) }
         guard let value = UInt64(text) else {

@@ -21,10 +21,10 @@ struct HeatMap {
     func picture(_ ink: SVG.Ink) -> SVG {
         let (margin, size) = (Self.margin, Self.cell)
         let width = max(
-            margin.left + Double(columns.count) * size.width + margin.right, 7 * Double(title.count) + 20)
+            margin.left + Double(columns.count) * size.width + margin.right, 7.2 * Double(title.count) + 16)
         let bottom = margin.top + Double(rows.count) * size.height
         var svg = SVG(width: width, height: bottom + margin.bottom, ink: ink, label: title)
-        svg.text(margin.left, 16, title, size: 13)
+        svg.text(6, 16, title, size: 13)
         for (row, name) in rows.enumerated() {
             let y = margin.top + Double(row) * size.height
             svg.text(margin.left - 6, y + size.height / 2 + 4, name, anchor: "end")

@@ -14,6 +14,9 @@ public enum ReportText {
         return unit == 0 ? "\(bytes) B" : "\(number(value, 1)) \(units[unit])"
     }
 
+    /// Bytes beside an axis: `256 KiB`.
+    static func tick(bytes count: Double) -> String { bytes(Int(count)).replacing(".0 ", with: " ") }
+
     /// A number with a fixed count of decimals.
     public static func number(_ value: Double, _ decimals: Int) -> String {
         String(format: "%.\(decimals)f", value)
