@@ -39,6 +39,7 @@ let package = Package(
         module("SwiftletTensor", ["CSwiftletKernels"]),
         module("SwiftletFormats", ["SwiftletTensor"]),
         module("SwiftletText", ["SwiftletFormats"]),
+        module("SwiftletTemplate", ["SwiftletFormats", "SwiftletTensor"]),
         module("SwiftletCache", ["SwiftletTensor", "CSwiftletKernels"]),
         module("SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"]),
         module(
@@ -74,6 +75,7 @@ let package = Package(
         tests(of: "SwiftletTensor", ["CSwiftletKernels"], exclude: ["Fixtures"]),
         tests(of: "SwiftletFormats", ["SwiftletTensor"]),
         tests(of: "SwiftletText", ["SwiftletFormats", "SwiftletTensor"], exclude: ["Fixtures"]),
+        tests(of: "SwiftletTemplate", ["SwiftletFormats", "SwiftletTensor"], exclude: ["Fixtures"]),
         tests(of: "SwiftletCache", ["SwiftletTensor"]),
         tests(
             of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"],

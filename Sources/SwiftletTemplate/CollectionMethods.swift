@@ -24,7 +24,9 @@ extension Interpreter {
         }
     }
 
-    private func call(_ name: String, of mapping: Mapping, _ arguments: Arguments) throws(SwiftletError) -> Value {
+    private func call(_ name: String, of mapping: Mapping, _ arguments: Arguments) throws(SwiftletError)
+        -> Value
+    {
         if name == "get" {
             guard arguments.keywords.isEmpty else { throw problem("get takes no keyword arguments") }
             let values = try bind(arguments, ["key", "default"], required: 1, for: "get")
@@ -48,7 +50,9 @@ extension Interpreter {
     }
 
     /// `index` and `count`.
-    private func search(_ name: String, _ values: [Value], _ arguments: Arguments) throws(SwiftletError) -> Value {
+    private func search(_ name: String, _ values: [Value], _ arguments: Arguments) throws(SwiftletError)
+        -> Value
+    {
         let parameters = name == "index" ? ["value", "start", "stop"] : ["value"]
         let given = try bind(arguments, parameters, required: 1, for: name)
         let wanted = given[0] ?? .none
@@ -67,7 +71,9 @@ extension Interpreter {
         throw problem("the value was not found")
     }
 
-    private func call(_ name: String, of loop: LoopState, _ arguments: Arguments) throws(SwiftletError) -> Value {
+    private func call(_ name: String, of loop: LoopState, _ arguments: Arguments) throws(SwiftletError)
+        -> Value
+    {
         guard arguments.keywords.isEmpty else { throw problem("\(name) takes no keyword arguments") }
         let values = arguments.positional
         if name == "cycle" {

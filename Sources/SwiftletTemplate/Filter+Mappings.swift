@@ -43,7 +43,9 @@ extension Interpreter {
         var parts: [String] = []
         for (key, value) in zip(mapping.keys, mapping.values) where !value.isNone && !value.isUndefined {
             let name = try string(key, "the name of an attribute") ?? ""
-            guard !name.unicodeScalars.contains(where: { " \t\n\r\u{0B}\u{0C}/>=".unicodeScalars.contains($0) }) else {
+            guard
+                !name.unicodeScalars.contains(where: { " \t\n\r\u{0B}\u{0C}/>=".unicodeScalars.contains($0) })
+            else {
                 throw problem("'\(name)' cannot be the name of an attribute")
             }
             let text = try escaped(value)
@@ -78,7 +80,8 @@ extension Interpreter {
         for byte in text.utf8 {
             switch byte {
             case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."), UInt8(ascii: "-"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"), UInt8(ascii: "."),
+                UInt8(ascii: "-"),
                 UInt8(ascii: "~"):
                 result.unicodeScalars.append(Unicode.Scalar(byte))
             case UInt8(ascii: "/") where !isQuery: result += "/"

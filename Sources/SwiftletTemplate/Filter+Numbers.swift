@@ -29,12 +29,15 @@ extension Interpreter {
     private func wholeNumber(_ value: Value, base: Int) throws(SwiftletError) -> Value? {
         if case .undefined(let undefined) = value { throw problem(undefined.message) }
         if let integer = value.integer { return .int(integer) }
-        if let text = value.string, let integer = NumberText.integer(text, base: base) { return .int(integer) }
+        if let text = value.string, let integer = NumberText.integer(text, base: base) {
+            return .int(integer)
+        }
         guard let number = value.number ?? value.string.flatMap(NumberText.double) else { return nil }
         if case .float = value, number.isInfinite { throw problem("int cannot take an infinite number") }
         guard number.isFinite else { return nil }
         guard let integer = Int(exactly: number.rounded(.towardZero)) else {
-            throw SwiftletError(.limit, "\(name): line \(line): a whole number needs more than 64 bits, the limit")
+            throw SwiftletError(
+                .limit, "\(name): line \(line): a whole number needs more than 64 bits, the limit")
         }
         return .int(integer)
     }
@@ -47,7 +50,9 @@ extension Interpreter {
         switch method {
         case "common":
             guard case .float = value else {
-                guard precision < 0, let integer = value.integer else { return value.integer.map(Value.int) ?? value }
+                guard precision < 0, let integer = value.integer else {
+                    return value.integer.map(Value.int) ?? value
+                }
                 return try roundedToTens(integer, places: precision.magnitude)
             }
             return .float(NumberText.rounded(number, decimals: precision))

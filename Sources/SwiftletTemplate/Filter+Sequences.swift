@@ -65,7 +65,9 @@ extension Interpreter {
         return try list(
             try sorted(elements, isReversed: given[0]?.isTrue ?? false) { (element) throws(SwiftletError) in
                 var keys: [Value] = []
-                for path in paths { keys.append(try sortKey(element, path, isCaseSensitive: isCaseSensitive)) }
+                for path in paths {
+                    keys.append(try sortKey(element, path, isCaseSensitive: isCaseSensitive))
+                }
                 return try tuple(keys)
             })
     }

@@ -30,7 +30,8 @@ extension Interpreter {
             _ = try bind(arguments, [], for: "title")
             return .string(Self.title(text))
         case .trim:
-            let set = try optionalString(try bind(arguments, ["chars"], for: "trim")[0], "the argument of trim")
+            let set = try optionalString(
+                try bind(arguments, ["chars"], for: "trim")[0], "the argument of trim")
             return same.sameText(text.stripped(set))
         case .center:
             let width = try bind(arguments, ["width"], for: "center")[0] ?? .int(80)
@@ -88,7 +89,9 @@ extension Interpreter {
         let endCount = end.unicodeScalars.count
         guard length >= endCount else { throw problem("truncate needs a length of at least \(endCount)") }
         guard leeway >= 0 else { throw problem("truncate needs a leeway of at least 0") }
-        if value.string == nil, try self.length(of: value) <= length.addingReportingOverflow(leeway).partialValue {
+        if value.string == nil,
+            try self.length(of: value) <= length.addingReportingOverflow(leeway).partialValue
+        {
             return value
         }
         guard let text = value.string else { throw mismatch(value, "what truncate takes", "a string") }

@@ -44,7 +44,9 @@ extension Interpreter {
     // MARK: Attributes of elements
 
     /// Reads `a.b.0` of a value, as filters do that take an attribute.
-    func lookUp(_ path: Value?, in value: Value, default fallback: Value? = nil) throws(SwiftletError) -> Value {
+    func lookUp(_ path: Value?, in value: Value, default fallback: Value? = nil) throws(SwiftletError)
+        -> Value
+    {
         guard let path, !path.isNone else { return value }
         var result = value
         for part in Self.parts(of: path) {
@@ -102,13 +104,17 @@ extension Interpreter {
             var arguments = arguments
             if arguments.positional.isEmpty, let attribute = arguments.take("attribute") {
                 let fallback = arguments.take("default")
-                if let extra = arguments.keywords.first { throw problem("map takes no argument '\(extra.name)'") }
+                if let extra = arguments.keywords.first {
+                    throw problem("map takes no argument '\(extra.name)'")
+                }
                 for element in try elements(of: value) {
                     results.append(try lookUp(attribute, in: element, default: fallback))
                 }
                 return
             }
-            guard let first = arguments.positional.first else { throw problem("map needs a filter or an attribute") }
+            guard let first = arguments.positional.first else {
+                throw problem("map needs a filter or an attribute")
+            }
             guard let name = first.string else { throw mismatch(first, "the filter of map", "a string") }
             arguments.positional.removeFirst()
             for element in try elements(of: value) {
@@ -125,7 +131,9 @@ extension Interpreter {
             var arguments = arguments
             var path: Value?
             if usesAttribute {
-                guard let first = arguments.positional.first else { throw problem("\(filter) needs an attribute") }
+                guard let first = arguments.positional.first else {
+                    throw problem("\(filter) needs an attribute")
+                }
                 path = first
                 arguments.positional.removeFirst()
             }
@@ -136,7 +144,9 @@ extension Interpreter {
                 let tested = try lookUp(path, in: element)
                 let holds: Bool
                 if let test {
-                    guard let name = test.string else { throw mismatch(test, "the test of \(filter)", "a string") }
+                    guard let name = test.string else {
+                        throw mismatch(test, "the test of \(filter)", "a string")
+                    }
                     holds = try passes(tested, test: name, arguments)
                 } else {
                     holds = tested.isTrue
@@ -147,7 +157,8 @@ extension Interpreter {
     }
 
     private func group(_ value: Value, _ arguments: Arguments) throws(SwiftletError) -> Value {
-        let given = try bind(arguments, ["attribute", "default", "case_sensitive"], required: 1, for: "groupby")
+        let given = try bind(
+            arguments, ["attribute", "default", "case_sensitive"], required: 1, for: "groupby")
         let isCaseSensitive = given[2]?.isTrue ?? false
         func key(_ element: Value) throws(SwiftletError) -> Value {
             try sortKey(element, given[0], isCaseSensitive: isCaseSensitive, default: given[1])

@@ -18,7 +18,9 @@ struct FormatSpecification {
         func peek(_ offset: Int = 0) -> Unicode.Scalar? {
             place + offset < scalars.count ? scalars[place + offset] : nil
         }
-        func isAlignment(_ scalar: Unicode.Scalar?) -> Bool { scalar.map { "<>=^".unicodeScalars.contains($0) } ?? false }
+        func isAlignment(_ scalar: Unicode.Scalar?) -> Bool {
+            scalar.map { "<>=^".unicodeScalars.contains($0) } ?? false
+        }
         func number() -> Int? {
             var value: Int?
             while let digit = peek()?.value, 48...57 ~= digit {
@@ -263,7 +265,8 @@ extension Interpreter {
             guard index < arguments.positional.count else { throw problem("a format needs more arguments") }
             value = arguments.positional[index]
         } else {
-            guard let found = arguments.keywords.last(where: { $0.name.hasSameBytes(as: String(first)) }) else {
+            guard let found = arguments.keywords.last(where: { $0.name.hasSameBytes(as: String(first)) })
+            else {
                 throw problem("a format needs the argument '\(first)'")
             }
             value = found.value

@@ -76,7 +76,8 @@ extension Interpreter {
 
     private func whole(_ result: (partialValue: Int, overflow: Bool)) throws(SwiftletError) -> Int {
         if result.overflow {
-            throw SwiftletError(.limit, "\(name): line \(line): a whole number needs more than 64 bits, the limit")
+            throw SwiftletError(
+                .limit, "\(name): line \(line): a whole number needs more than 64 bits, the limit")
         }
         return result.partialValue
     }
@@ -110,7 +111,9 @@ extension Interpreter {
         return result
     }
 
-    private func calculate(_ a: Double, _ operation: BinaryOperator, _ b: Double) throws(SwiftletError) -> Double {
+    private func calculate(_ a: Double, _ operation: BinaryOperator, _ b: Double) throws(SwiftletError)
+        -> Double
+    {
         switch operation {
         case .add: return a + b
         case .subtract: return a - b

@@ -148,7 +148,8 @@ extension Interpreter {
         let stop = numbers.count == 1 ? numbers[0] : numbers[1]
         let step = numbers.count == 3 ? numbers[2] : 1
         guard step != 0 else { throw problem("range needs a step that is not 0") }
-        let (distance, overflow) = step > 0
+        let (distance, overflow) =
+            step > 0
             ? stop.subtractingReportingOverflow(start) : start.subtractingReportingOverflow(stop)
         guard start == stop || (step > 0) == (start < stop) else {
             return NumberRange(start: start, stop: stop, step: step, count: 0)
@@ -161,7 +162,8 @@ extension Interpreter {
     }
 
     /// The members that `dict` and `namespace` are made of.
-    private func members(_ arguments: Arguments, for callee: String) throws(SwiftletError) -> Mapping.Builder {
+    private func members(_ arguments: Arguments, for callee: String) throws(SwiftletError) -> Mapping.Builder
+    {
         guard arguments.positional.count <= 1 else { throw problem("\(callee) takes at most one value") }
         var builder = Mapping.Builder()
         switch arguments.positional.first {

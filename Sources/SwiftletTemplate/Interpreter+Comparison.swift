@@ -140,7 +140,9 @@ extension Interpreter {
     func contains(_ container: Value, _ element: Value) throws(SwiftletError) -> Bool {
         switch container {
         case .string(let text), .markup(let text):
-            guard let part = element.string else { throw mismatch(element, "what is looked for in a string", "a string") }
+            guard let part = element.string else {
+                throw mismatch(element, "what is looked for in a string", "a string")
+            }
             try step(text.utf8.count / 64)
             return text.firstIndex(ofBytes: part) != nil
         case .dict(let mapping): return mapping[try key(of: element)] != nil

@@ -90,7 +90,8 @@ extension Interpreter {
         if depth > TemplateLimits.valueDepth {
             throw SwiftletError(
                 .limit,
-                "\(name): line \(line): found values nested deeper than \(TemplateLimits.valueDepth), the limit")
+                "\(name): line \(line): found values nested deeper than \(TemplateLimits.valueDepth), the limit"
+            )
         }
     }
 
@@ -140,7 +141,8 @@ extension Interpreter {
     ) throws(SwiftletError) -> Value {
         if try evaluate(test).isTrue { return try evaluate(then) }
         if let otherwise { return try evaluate(otherwise) }
-        return .undefined(Undefined("the 'if' without 'else' of line \(test.line) was false, so it has no value"))
+        return .undefined(
+            Undefined("the 'if' without 'else' of line \(test.line) was false, so it has no value"))
     }
 
     // MARK: Parts of values
@@ -173,7 +175,9 @@ extension Interpreter {
         }
         if let doubleStar = arguments.doubleStar {
             let value = try evaluate(doubleStar)
-            guard case .dict(let mapping) = value else { throw mismatch(value, "the value behind '**'", "a dict") }
+            guard case .dict(let mapping) = value else {
+                throw mismatch(value, "the value behind '**'", "a dict")
+            }
             for (name, value) in zip(mapping.keys, mapping.values) {
                 guard let name = name.string else { throw mismatch(name, "a key behind '**'", "a string") }
                 guard !result.keywords.contains(where: { $0.name.hasSameBytes(as: name) }) else {

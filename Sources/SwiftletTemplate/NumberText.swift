@@ -59,7 +59,9 @@ enum NumberText {
     }
 
     /// What C's `printf` writes for one of `e f g` with a precision.
-    static func formatted(_ value: Double, _ conversion: Character, precision: Int, alternate: Bool = false) -> String {
+    static func formatted(_ value: Double, _ conversion: Character, precision: Int, alternate: Bool = false)
+        -> String
+    {
         var buffer = [CChar](repeating: 0, count: 400 + precision)
         let format = "%\(alternate ? "#" : "").*\(conversion)"
         let count = withVaList([Int32(precision), value]) { vsnprintf(&buffer, buffer.count, format, $0) }

@@ -227,7 +227,8 @@ extension Parser {
 
     // MARK: What follows a value
 
-    func node(_ kind: Expression.Kind, _ parts: [Expression], _ line: Int) throws(SwiftletError) -> Expression {
+    func node(_ kind: Expression.Kind, _ parts: [Expression], _ line: Int) throws(SwiftletError) -> Expression
+    {
         let depth = parts.reduce(0) { max($0, $1.depth) } + 1
         if depth > TemplateLimits.syntaxDepth { throw tooDeep() }
         return Expression(kind, line: line, depth: depth)
@@ -316,7 +317,9 @@ extension Parser {
     }
 
     /// Reads filters, each with its `|`; the first goes without if it starts a filter block.
-    mutating func filters(on operand: Expression?, startsInline: Bool = false) throws(SwiftletError) -> Expression {
+    mutating func filters(on operand: Expression?, startsInline: Bool = false) throws(SwiftletError)
+        -> Expression
+    {
         var result = operand
         var needsBar = !startsInline
         while true {

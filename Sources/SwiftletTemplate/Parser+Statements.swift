@@ -62,7 +62,8 @@ extension Parser {
             throw problem("found an assignment to 'loop', which belongs to the loop", line: use.line)
         }
         let loop = ForLoop(
-            target: target, testTarget: copy(target), iterable: iterable, test: test, isRecursive: isRecursive, body: body,
+            target: target, testTarget: copy(target), iterable: iterable, test: test,
+            isRecursive: isRecursive, body: body,
             otherwise: otherwise, frame: newFrames(3))
         return .loop(loop)
     }

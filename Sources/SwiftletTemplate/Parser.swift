@@ -27,7 +27,8 @@ struct Parser {
         guard source.utf8.count <= TemplateLimits.sourceBytes else {
             throw SwiftletError(
                 .limit,
-                "\(name): found \(source.utf8.count) bytes of template, expected at most \(TemplateLimits.sourceBytes)")
+                "\(name): found \(source.utf8.count) bytes of template, expected at most \(TemplateLimits.sourceBytes)"
+            )
         }
         var lexer = Lexer(source, name: name)
         try lexer.run()
@@ -145,7 +146,8 @@ struct Parser {
     func tooDeep() -> SwiftletError {
         SwiftletError(
             .limit,
-            "\(name): line \(current.line): found nesting deeper than \(TemplateLimits.syntaxDepth), the limit")
+            "\(name): line \(current.line): found nesting deeper than \(TemplateLimits.syntaxDepth), the limit"
+        )
     }
 
     func expected(_ what: String) -> SwiftletError {

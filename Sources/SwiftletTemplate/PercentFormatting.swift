@@ -134,10 +134,13 @@ private struct PercentFormatter {
         switch kind {
         case "s", "r", "a":
             let text = try kind == "s" ? interpreter.text(of: value) : interpreter.representation(of: value)
-            let cut = precision.map { String(String.UnicodeScalarView(text.unicodeScalars.prefix($0))) } ?? text
+            let cut =
+                precision.map { String(String.UnicodeScalarView(text.unicodeScalars.prefix($0))) } ?? text
             return format.padded(cut, alignment: ">")
         case "c":
-            if let text = value.string, text.unicodeScalars.count == 1 { return format.padded(text, alignment: ">") }
+            if let text = value.string, text.unicodeScalars.count == 1 {
+                return format.padded(text, alignment: ">")
+            }
             let code = try interpreter.integer(value, "the value of '%c'") ?? -1
             guard let scalar = UInt32(exactly: code).flatMap(Unicode.Scalar.init) else {
                 throw interpreter.problem("the value of '%c' is no character")
@@ -164,7 +167,9 @@ private struct PercentFormatter {
         if case .float(let double) = value, "diu".unicodeScalars.contains(kind) {
             number = Int(exactly: double.rounded(.towardZero))
         }
-        guard let number else { throw interpreter.mismatch(value, "the value of '%\(kind)'", "a whole number") }
+        guard let number else {
+            throw interpreter.mismatch(value, "the value of '%\(kind)'", "a whole number")
+        }
         let radix = kind == "o" ? 8 : kind == "x" || kind == "X" ? 16 : 10
         var digits = String(number.magnitude, radix: radix, uppercase: kind == "X")
         digits = String(repeating: "0", count: max(0, (precision ?? 0) - digits.count)) + digits

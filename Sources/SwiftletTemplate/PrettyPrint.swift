@@ -22,7 +22,8 @@ extension Interpreter {
                 let name = try representation(of: key)
                 let isLast = place + 1 == mapping.keys.count
                 let text = try pretty(
-                    value, indent: indent + name.unicodeScalars.count + 3, allowance: isLast ? allowance + 1 : 1)
+                    value, indent: indent + name.unicodeScalars.count + 3,
+                    allowance: isLast ? allowance + 1 : 1)
                 parts.append("\(name): \(text)")
             }
             return try assembled(parts, "{", "}", indent)
@@ -36,7 +37,8 @@ extension Interpreter {
         var parts: [String] = []
         for (place, value) in values.enumerated() {
             let isLast = place + 1 == values.count
-            parts.append(try pretty(value, indent: indent + 1, allowance: isLast ? allowance + close.count : 1))
+            parts.append(
+                try pretty(value, indent: indent + 1, allowance: isLast ? allowance + close.count : 1))
         }
         return try assembled(parts, open, close, indent)
     }

@@ -12,7 +12,9 @@ enum StringMethod: String {
 
 extension Interpreter {
     /// Calls a method of a text.
-    func call(_ method: StringMethod, of receiver: Value, _ arguments: Arguments) throws(SwiftletError) -> Value {
+    func call(_ method: StringMethod, of receiver: Value, _ arguments: Arguments) throws(SwiftletError)
+        -> Value
+    {
         let text = receiver.string ?? ""
         try charge(text.utf8.count)
         try step(text.utf8.count / 64)
@@ -41,7 +43,9 @@ extension Interpreter {
         case .join: return try join(receiver, arguments)
         case .replace: return try replace(receiver, text, arguments)
         case .removeprefix, .removesuffix:
-            let part = try string(try bind(arguments, ["affix"], required: 1, for: method.rawValue)[0], "the affix") ?? ""
+            let part =
+                try string(try bind(arguments, ["affix"], required: 1, for: method.rawValue)[0], "the affix")
+                ?? ""
             if method == .removeprefix, text.firstIndex(ofBytes: part) == 0 {
                 return receiver.sameText(text.bytes(from: part.utf8.count))
             }
@@ -52,7 +56,8 @@ extension Interpreter {
             return receiver
         case .center, .ljust, .rjust, .zfill: return receiver.sameText(try pad(method, text, arguments))
         case .expandtabs:
-            let size = try integer(try bind(arguments, ["tabsize"], for: "expandtabs")[0], "the tab size") ?? 8
+            let size =
+                try integer(try bind(arguments, ["tabsize"], for: "expandtabs")[0], "the tab size") ?? 8
             return receiver.sameText(try expandTabs(text, size))
         }
     }
@@ -70,7 +75,8 @@ extension Interpreter {
         case .title: text.titledByScalars
         case .capitalize: text.capitalizedByScalars
         case .casefold:
-            text.unicodeScalars.map { $0 == "ß" ? "ss" : $0 == "ς" ? "σ" : $0.properties.lowercaseMapping }.joined()
+            text.unicodeScalars.map { $0 == "ß" ? "ss" : $0 == "ς" ? "σ" : $0.properties.lowercaseMapping }
+                .joined()
         default:
             text.unicodeScalars.map {
                 $0.properties.isUppercase ? $0.properties.lowercaseMapping : $0.properties.uppercaseMapping
@@ -87,7 +93,9 @@ extension Interpreter {
         let separator = try optionalString(values[0], "the separator")
         let limit = try integer(values[1], "the number of splits") ?? -1
         let most = limit < 0 ? Int.max : limit
-        if separator?.isEmpty == true { throw problem("\(method.rawValue) needs a separator that is not empty") }
+        if separator?.isEmpty == true {
+            throw problem("\(method.rawValue) needs a separator that is not empty")
+        }
         let parts: [String]
         switch (method, separator) {
         case (.split, let separator?): parts = Self.split(text, separator, most)
@@ -160,7 +168,9 @@ extension Interpreter {
     ) throws(SwiftletError) -> Value {
         let given = try bind(arguments, ["sep"], required: 1, for: method.rawValue)[0]
         let separator = try string(given, "the separator") ?? ""
-        guard !separator.isEmpty else { throw problem("\(method.rawValue) needs a separator that is not empty") }
+        guard !separator.isEmpty else {
+            throw problem("\(method.rawValue) needs a separator that is not empty")
+        }
         let place =
             method == .partition
             ? text.firstIndex(ofBytes: separator)
@@ -253,7 +263,9 @@ extension Interpreter {
         let separator = receiver.string ?? ""
         var result = ""
         for (place, value) in try elements(of: given ?? .none).enumerated() {
-            guard let part = value.string else { throw mismatch(value, "element \(place) of join", "a string") }
+            guard let part = value.string else {
+                throw mismatch(value, "element \(place) of join", "a string")
+            }
             try charge(part.utf8.count + separator.utf8.count)
             if place > 0 { result += separator }
             result += part
@@ -261,7 +273,9 @@ extension Interpreter {
         return receiver.sameText(result)
     }
 
-    private func replace(_ receiver: Value, _ text: String, _ arguments: Arguments) throws(SwiftletError) -> Value {
+    private func replace(_ receiver: Value, _ text: String, _ arguments: Arguments) throws(SwiftletError)
+        -> Value
+    {
         let values = try bind(arguments, ["old", "new", "count"], required: 2, for: "replace")
         let old = try string(values[0], "what is replaced") ?? ""
         let new = try string(values[1], "the replacement") ?? ""
@@ -300,12 +314,16 @@ extension Interpreter {
         return count == 0 ? text : result + text.bytes(from: start)
     }
 
-    private func pad(_ method: StringMethod, _ text: String, _ arguments: Arguments) throws(SwiftletError) -> String {
+    private func pad(_ method: StringMethod, _ text: String, _ arguments: Arguments) throws(SwiftletError)
+        -> String
+    {
         let names = method == .zfill ? ["width"] : ["width", "fillchar"]
         let values = try bind(arguments, names, required: 1, for: method.rawValue)
         let width = try integer(values[0], "the width") ?? 0
         let fill = method == .zfill ? "0" : try string(values[1], "the fill character") ?? " "
-        guard fill.unicodeScalars.count == 1 else { throw problem("the fill character must be one character") }
+        guard fill.unicodeScalars.count == 1 else {
+            throw problem("the fill character must be one character")
+        }
         let missing = width.subtractingReportingOverflow(text.unicodeScalars.count)
         guard !missing.overflow, missing.partialValue > 0 else { return text }
         let count = missing.partialValue

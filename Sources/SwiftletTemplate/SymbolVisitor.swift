@@ -65,18 +65,13 @@ struct SymbolVisitor {
     ) {
         guard let first = branches.first else { return }
         visit(first.test)
-        let before = symbols
+        let mark = symbols.mark
         visit(first.body)
-        var results = [symbols]
-        symbols = before
-        for branch in branches.dropFirst() {
-            visitConditional([branch], [])
-        }
-        results.append(symbols)
-        symbols = before
+        var results = [symbols.takeBranch(since: mark)]
+        for branch in branches.dropFirst() { visitConditional([branch], []) }
+        results.append(symbols.takeBranch(since: mark))
         visit(otherwise)
-        results.append(symbols)
-        symbols = before
+        results.append(symbols.takeBranch(since: mark))
         symbols.join(results)
     }
 }

@@ -29,6 +29,13 @@ struct Symbols {
     private(set) var stores: Set<String> = []
     /// The frames around this one, innermost first.
     private let outer: [Symbols]
+    /// The keys of ``references`` and the members of ``stores`` in the order in which they came.
+    private var history = History(references: [], stores: [])
+
+    private struct History {
+        var references: [String]
+        var stores: [String]
+    }
 
     init(function: Int, inside parent: Symbols?) {
         self.function = function
@@ -51,18 +58,26 @@ struct Symbols {
 
     private mutating func define(_ name: String, _ load: Load, _ functions: inout FunctionTable) -> Variable {
         let variable = functions.variable(name, level: level, of: function)
-        references[name] = variable
-        loads[variable] = load
+        add(name, variable, load)
         return variable
     }
 
+    private mutating func add(_ name: String, _ variable: Variable, _ load: Load) {
+        if references.updateValue(variable, forKey: name) == nil { history.references.append(name) }
+        loads[variable] = load
+    }
+
+    private mutating func addStore(_ name: String) {
+        if stores.insert(name).inserted { history.stores.append(name) }
+    }
+
     mutating func declareParameter(_ name: String, _ functions: inout FunctionTable) -> Variable {
-        stores.insert(name)
+        addStore(name)
         return define(name, .parameter, &functions)
     }
 
     mutating func store(_ name: String, _ functions: inout FunctionTable) {
-        stores.insert(name)
+        addStore(name)
         guard references[name] == nil else { return }
         _ = define(name, findOutside(name).map(Load.alias) ?? .undefined, &functions)
     }
@@ -71,17 +86,45 @@ struct Symbols {
         if find(name) == nil { _ = define(name, .resolve(name), &functions) }
     }
 
-    /// Joins what the branches of an `if` did: a name that only they assign starts with its value outside.
-    mutating func join(_ branches: [Symbols]) {
-        var assigned: Set<String> = []
-        for branch in branches { assigned.formUnion(branch.stores) }
-        assigned.subtract(stores)
-        for branch in branches {
-            references.merge(branch.references) { $1 }
-            loads.merge(branch.loads) { $1 }
-            stores.formUnion(branch.stores)
+    // MARK: Branches
+
+    /// What one branch of an `if` added.
+    struct Branch {
+        fileprivate var references: [(name: String, variable: Variable, load: Load)] = []
+        fileprivate var stores: [String] = []
+    }
+
+    /// How much there was before a branch.
+    struct Mark {
+        fileprivate let references: Int
+        fileprivate let stores: Int
+    }
+
+    var mark: Mark { Mark(references: history.references.count, stores: history.stores.count) }
+
+    /// Takes out what was added since a mark; inside a branch names are added, never changed.
+    mutating func takeBranch(since mark: Mark) -> Branch {
+        var branch = Branch()
+        for name in history.references[mark.references...] {
+            guard let variable = references.removeValue(forKey: name),
+                let load = loads.removeValue(forKey: variable)
+            else { continue }
+            branch.references.append((name, variable, load))
         }
-        for name in assigned {
+        branch.stores = Array(history.stores[mark.stores...])
+        stores.subtract(branch.stores)
+        history.references.removeSubrange(mark.references...)
+        history.stores.removeSubrange(mark.stores...)
+        return branch
+    }
+
+    /// Joins what the branches of an `if` did: a name that only they assign starts with its value outside.
+    mutating func join(_ branches: [Branch]) {
+        for branch in branches {
+            for (name, variable, load) in branch.references { add(name, variable, load) }
+            for name in branch.stores { addStore(name) }
+        }
+        for name in branches.flatMap(\.stores) {
             guard let variable = find(name) else { continue }
             loads[variable] = findOutside(name).map(Load.alias) ?? .resolve(name)
         }

@@ -43,7 +43,8 @@ public struct Template: Sendable {
         guard mapping.depth <= TemplateLimits.valueDepth else {
             throw SwiftletError(
                 .limit,
-                "\(name): found values nested \(mapping.depth) deep, expected at most \(TemplateLimits.valueDepth)")
+                "\(name): found values nested \(mapping.depth) deep, expected at most \(TemplateLimits.valueDepth)"
+            )
         }
         let interpreter = Interpreter(program, name: name, values: mapping, limits: limits, now: date)
         return try interpreter.run()

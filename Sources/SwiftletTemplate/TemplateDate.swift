@@ -44,10 +44,12 @@ public struct TemplateDate: Sendable, Hashable {
         "January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
         "November", "December",
     ]
-    private static let weekdays = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"]
+    private static let weekdays = [
+        "Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday",
+    ]
 
     /// C's `strftime` with English names; an unknown conversion stays as it is.
-    func formatted(_ format: String) -> String {
+    public func formatted(_ format: String) -> String {
         var result = ""
         var scalars = Substring(format).unicodeScalars
         while let scalar = scalars.popFirst() {

@@ -11,7 +11,7 @@ public struct TemplateLimits: Sendable, Hashable {
 
     /// Limits that no honest chat template reaches, even with a megabyte of conversation.
     public init(
-        steps: Int = 20_000_000, outputBytes: Int = 64 << 20, valueBytes: Int = 512 << 20, depth: Int = 400
+        steps: Int = 20_000_000, outputBytes: Int = 64 << 20, valueBytes: Int = 512 << 20, depth: Int = 250
     ) {
         self.steps = steps
         self.outputBytes = outputBytes

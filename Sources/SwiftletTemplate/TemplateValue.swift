@@ -19,8 +19,6 @@ public enum TemplateValue: Sendable, Equatable {
     case object(TemplateObject)
 
     /// Copies a JSON value; numbers that are whole and fit 64 bits stay whole.
-    ///
-    /// - Throws: never for JSON that was parsed; typed for callers that build values step by step.
     public init(_ json: JSON) {
         switch json.kind {
         case .null: self = .null
@@ -123,6 +121,6 @@ struct ExactText: Hashable, Sendable {
     static func == (a: ExactText, b: ExactText) -> Bool { a.string.hasSameBytes(as: b.string) }
 
     func hash(into hasher: inout Hasher) {
-        for byte in string.utf8 { hasher.combine(byte) }
+        string.withBytes { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
     }
 }

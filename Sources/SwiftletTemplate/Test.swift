@@ -2,7 +2,8 @@ import SwiftletTensor
 
 /// The tests of Jinja2.
 enum Test: String {
-    case odd, even, divisibleby, defined, undefined, filter, test, none, boolean, `false`, `true`, integer, float
+    case odd, even, divisibleby, defined, undefined, filter, test, none, boolean, `false`, `true`, integer,
+        float
     case lower, upper, string, mapping, number, sequence, iterable, callable, sameas, escaped, `in`
     case equal = "eq"
     case notEqual = "ne"
@@ -78,7 +79,8 @@ extension Interpreter {
 
     private func isOfKind(_ value: Value, _ test: Test) -> Bool {
         switch (test, value) {
-        case (.none, .none), (.boolean, .bool), (.true, .bool(true)), (.false, .bool(false)), (.integer, .int),
+        case (.none, .none), (.boolean, .bool), (.true, .bool(true)), (.false, .bool(false)),
+            (.integer, .int),
             (.float, .float), (.mapping, .dict), (.escaped, .markup):
             true
         case (.sequence, .string), (.sequence, .markup), (.sequence, .list), (.sequence, .tuple),

@@ -88,6 +88,8 @@ enum Value {
         case .iterator(let iterator): iterator.depth
         case .method(let method): method.receiver.depth + 1
         case .cycler(let cycler): cycler.items.depth + 1
+        case .joiner(let joiner): joiner.separator.depth + 1
+        case .loop(let loop): loop.depth + 1
         default: 0
         }
     }

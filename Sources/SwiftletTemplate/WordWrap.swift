@@ -15,6 +15,7 @@ extension Interpreter {
             var wrapper = LineWrapper(width: width, breaksWords: breaksWords)
             let chunks = LineWrapper.chunks(of: paragraph, breaksHyphens: breaksHyphens)
             try charge(24, times: chunks.count)
+            try step(paragraph.utf8.count / 8)
             let wrapped = wrapper.wrap(chunks)
             try charge(separator.utf8.count, times: wrapped.count)
             lines.append(wrapped.joined(separator: separator))
@@ -53,13 +54,16 @@ private struct LineWrapper {
         return chunks
     }
 
-    private static func isBlank(_ scalar: Unicode.Scalar) -> Bool { "\t\n\u{0B}\u{0C}\r ".unicodeScalars.contains(scalar) }
+    private static func isBlank(_ scalar: Unicode.Scalar) -> Bool {
+        "\t\n\u{0B}\u{0C}\r ".unicodeScalars.contains(scalar)
+    }
 
     /// A hyphen after two letters, or one that is not the first, and before two.
     private static func isBreakable(_ scalars: [Unicode.Scalar], _ start: Int, _ place: Int) -> Bool {
         guard scalars[place] == "-", place - start >= 2, place + 2 < scalars.count else { return false }
         let before = scalars[place - 1].isLetter && (scalars[place - 2].isLetter || scalars[place - 2] == "-")
-        return before && scalars[place + 1].isLetter && (scalars[place + 2].isLetter || scalars[place + 2] == "-")
+        return before && scalars[place + 1].isLetter
+            && (scalars[place + 2].isLetter || scalars[place + 2] == "-")
     }
 
     mutating func wrap(_ chunks: [[Unicode.Scalar]]) -> [String] {
