@@ -45,8 +45,8 @@ let package = Package(
         module(
             "SwiftletEngine",
             [
-                "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
-                "CSwiftletTales",
+                "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletTemplate", "SwiftletCache",
+                "SwiftletModels", "CSwiftletTales",
             ]),
         module(
             "SwiftletEval",
@@ -57,8 +57,8 @@ let package = Package(
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletFormats", "SwiftletModels",
-                "SwiftletCache",
+                "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletTemplate", "SwiftletFormats",
+                "SwiftletModels", "SwiftletCache",
                 "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: swiftSettings),
@@ -80,7 +80,9 @@ let package = Package(
         tests(
             of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"],
             exclude: ["Fixtures"]),
-        tests(of: "SwiftletEngine", ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletModels"]),
+        tests(
+            of: "SwiftletEngine",
+            ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletTemplate", "SwiftletModels"]),
         tests(
             of: "SwiftletEval",
             [

@@ -1,30 +1,6 @@
-/// One turn of a conversation.
-public struct ChatMessage: Hashable, Sendable {
-    /// Who speaks.
-    public enum Role: String, Hashable, Sendable {
-        /// Instructions for the whole conversation.
-        case system
-        /// The person.
-        case user
-        /// The model.
-        case assistant
-    }
-
-    /// Who speaks.
-    public var role: Role
-    /// What is said.
-    public var content: String
-
-    /// Creates a turn.
-    public init(_ role: Role, _ content: String) {
-        self.role = role
-        self.content = content
-    }
-}
-
 /// How a conversation is written as text for a model.
 ///
-/// The form is recognised from marks in the model's own template; full templates come later.
+/// Models without a template of their own are written to in one of these forms; a ``ChatTemplate`` says which.
 public enum ChatFormat: String, CaseIterable, Hashable, Sendable {
     /// `<|user|>question<|end|><|assistant|>answer<|end|>`, the built-in model's form.
     case bars
@@ -100,6 +76,7 @@ public enum ChatFormat: String, CaseIterable, Hashable, Sendable {
             case .system: return "\(content)\n"
             case .user: return "User: \(content)\n"
             case .assistant: return "Assistant: \(Self.trimmed(content))\n"
+            case .tool: return "Tool: \(content)\n"
             }
         }
     }
@@ -112,24 +89,18 @@ public enum ChatFormat: String, CaseIterable, Hashable, Sendable {
 
     /// Where a format has no turn for instructions, they move into the question that follows.
     private func foldingSystem(into messages: [ChatMessage]) -> [ChatMessage] {
-        let wrap: (String) -> String
         switch self {
-        case .chatML, .llama3, .zephyr, .plain: return messages
-        case .bars: wrap = { "\($0) " }
-        case .mistral: wrap = { "\($0)\n\n" }
-        case .llama2: wrap = { "<<SYS>>\n\($0)\n<</SYS>>\n\n" }
+        case .chatML, .llama3, .zephyr, .plain: messages
+        case .bars, .mistral, .llama2: messages.foldingSystem(wrapSystem)
         }
-        var instructions = ""
-        var folded: [ChatMessage] = []
-        for message in messages {
-            switch message.role {
-            case .system: instructions += wrap(message.content)
-            case .assistant: folded.append(message)
-            case .user:
-                folded.append(ChatMessage(.user, instructions + message.content))
-                instructions = ""
-            }
+    }
+
+    /// Instructions in front of a question.
+    func wrapSystem(_ text: String) -> String {
+        switch self {
+        case .bars: "\(text) "
+        case .llama2: "<<SYS>>\n\(text)\n<</SYS>>\n\n"
+        default: "\(text)\n\n"
         }
-        return folded
     }
 }

@@ -5,14 +5,21 @@ import SwiftletText
 public struct Conversation {
     /// What was said so far.
     public private(set) var messages: [ChatMessage]
+    /// Tools, documents and more values for the template.
+    public var settings = ChatSettings()
     private let session: Session
-    private let format: ChatFormat
+    private let template: ChatTemplate
     private let system: String?
 
-    /// Starts a conversation in an empty session.
+    /// Starts a conversation in an empty session, in one of the common forms.
     public init(session: Session, format: ChatFormat, system: String? = nil) {
+        self.init(session: session, template: ChatTemplate(format), system: system)
+    }
+
+    /// Starts a conversation in an empty session.
+    public init(session: Session, template: ChatTemplate, system: String? = nil) {
         self.session = session
-        self.format = format
+        self.template = template
         self.system = system
         messages = system.map { [ChatMessage(.system, $0)] } ?? []
     }
@@ -27,7 +34,8 @@ public struct Conversation {
     ///   - options: marks that end a turn in this format end the answer, too.
     ///   - isCancelled: asked after every token; the answer so far is kept.
     ///   - write: receives the answer as it is written.
-    /// - Throws: `.limit` if the conversation does not fit the context or memory any more.
+    /// - Throws: `.limit` if the conversation does not fit the context or memory any more; `.invalidArgument` if the
+    ///   template fails or refuses the conversation.
     @discardableResult
     public mutating func answer(
         _ message: String, _ options: GenerationOptions, isCancelled: () -> Bool = { false },
@@ -37,13 +45,12 @@ public struct Conversation {
             throw SwiftletError(.missing, "\(session.model.name) has no tokenizer, so it cannot talk")
         }
         let extended = messages + [ChatMessage(.user, message)]
-        let ids = tokenizer.encode(format.prompt(extended))
+        let ids = template.tokens(of: try template.prompt(extended, settings), tokenizer)
         let known = zip(ids.dropLast(), session.tokens).prefix { $0 == $1 }.count
         try session.truncate(to: known)
         var options = options
-        options.stopTokens.formUnion(
-            format.stopStrings.compactMap(tokenizer.id(of:)).filter(tokenizer.isSpecial))
-        options.stopStrings += format.stopStrings.filter { !options.stopStrings.contains($0) }
+        options.stopTokens.formUnion(template.stopTokens(tokenizer))
+        options.stopStrings += template.stopStrings.filter { !options.stopStrings.contains($0) }
         var generation = try Generation(
             session, prompt: Array(ids[known...]), options: options, progress: { _ in !isCancelled() })
         var answer = ""

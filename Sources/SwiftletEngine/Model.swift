@@ -16,9 +16,11 @@ public final class Model: Sendable {
     public let tokenizer: Tokenizer?
     /// What the model's files say about sampling and stopping.
     public let generationDefaults: GenerationDefaults
-    /// How a conversation is written as text.
+    /// The common form that the model's chat template was recognised as; see ``chatTemplate(named:)``.
     public let chatFormat: ChatFormat
     package let network: any LanguageModel
+    /// Templates with names, for tools and documents.
+    let templates: [(name: String, template: String)]
 
     /// Loads a model.
     ///
@@ -56,6 +58,7 @@ public final class Model: Sendable {
         tokenizer = try Self.tokenizer(of: source, isNeeded: needsTokenizer)
         generationDefaults = try Self.defaults(of: source)
         chatFormat = ChatFormat(template: tokenizer?.chatTemplate)
+        templates = Self.namedTemplates(of: source)
     }
 
     /// The tokens that end a text.

@@ -28,34 +28,19 @@ struct Chat: ParsableCommand {
         help: ArgumentHelp("Instructions for the whole conversation.", valueName: "text"))
     var system: String?
 
-    @Option(
-        name: .customLong("chat-template"), parsing: .unconditional,
-        help: ArgumentHelp(
-            "How a conversation is written: \(Self.templates); default: recognised from the model.",
-            valueName: "name"),
-        completion: .list(ChatFormat.allCases.map(\.rawValue)))
-    var template: String?
+    @OptionGroup(title: "Chat template") var templates: ChatTemplateOptions
 
     @Flag(name: [.short, .long], help: "Print model, threads and sampler settings.") var verbose = false
 
-    private static let templates = ChatFormat.allCases.map(\.rawValue).joined(separator: ", ")
-
-    func validate() throws {
-        if let template, ChatFormat(rawValue: template) == nil {
-            throw ValidationError(
-                "--chat-template \(template) is not known; expected one of \(Self.templates)")
-        }
-    }
-
     func run() throws {
         let loaded = try Model.load(model.choice.model)
+        let template = try templates.template(of: loaded)
         let session = try model.session(loaded, promptCache: promptCache)
-        let format = template.flatMap(ChatFormat.init(rawValue:)) ?? loaded.chatFormat
-        var conversation = Conversation(session: session, format: format, system: system)
+        var conversation = Conversation(session: session, template: template, system: system)
+        conversation.settings = try templates.settings()
         var options = GenerationOptions(defaultsOf: loaded)
         sampling.apply(to: &options.sampling)
         length.apply(to: &options)
-        options.stopStrings += format.stopStrings
         if verbose {
             Console.note(
                 """
@@ -65,7 +50,7 @@ struct Chat: ParsableCommand {
         }
         if verbose || Console.isTyped {
             Console.note(
-                "\(loaded.name), chat format \(format.rawValue), context \(session.contextLength) tokens; "
+                "\(loaded.name), chat format \(template.format.rawValue), context \(session.contextLength) tokens; "
                     + "/reset forgets, Ctrl-C ends an answer, Ctrl-D or /exit the conversation")
         }
         defer { if let summary = session.cacheReport.summary { Console.note(summary) } }

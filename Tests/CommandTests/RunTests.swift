@@ -66,6 +66,21 @@ extension CommandTests {
             }
         #endif
 
+        @Test func chatTakesATemplate() async throws {
+            let template =
+                "{% for m in messages %}<|user|>{{ m.content }}<|end|>{% endfor %}<|assistant|>{{ more }}"
+            let flags = ["chat", "-n", "8", "--temp", "0", "--chat-template"]
+            let question = Array("The golden ring belongs to Tom. Who has the golden ring?\n".utf8)
+            let own = try await CommandRun(flags + ["bars"], input: question)
+            let inline = try await CommandRun(flags + [template], input: question)
+            #expect(inline.status == 0 && inline.text == own.text)
+            let values = ["--chat-template-kwargs", #"{"more": " No"}"#]
+            let other = try await CommandRun(flags + [template] + values, input: question)
+            #expect(other.status == 0 && other.text != own.text)
+            let refusing = try await CommandRun(flags + ["{{ raise_exception('never') }}"], input: question)
+            #expect(refusing.status == 64 && refusing.errors.contains("--chat-template: line 1: never"))
+        }
+
         @Test func chatAnswersEveryLine() async throws {
             let run = try await CommandRun(
                 ["chat", "-n", "4", "--temp", "0"],

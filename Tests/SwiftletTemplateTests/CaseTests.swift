@@ -1,3 +1,4 @@
+import Foundation
 import SwiftletFormats
 import SwiftletTemplate
 import SwiftletTensor
@@ -28,6 +29,14 @@ enum Fixture {
         #filePath.prefix(upTo: #filePath.lastIndex(of: "/") ?? #filePath.endIndex) + "/Fixtures/"
 
     static func json(_ name: String) throws -> JSON { try JSON.parse(contentsOf: directory + name) }
+
+    static func text(_ name: String) throws -> String {
+        let file = try MappedFile(path: directory + name)
+        return withExtendedLifetime(file) { String(decoding: file.bytes, as: UTF8.self) }
+    }
+
+    /// A file with other templates to compare.
+    static let moreTemplates = ProcessInfo.processInfo.environment["SWIFTLET_TEMPLATES"]
 
     static let date = TemplateDate(year: 2024, month: 7, day: 26, hour: 15, minute: 4, second: 5)
 
