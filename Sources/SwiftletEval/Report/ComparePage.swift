@@ -32,8 +32,8 @@ struct ComparePage {
                 + "<button id=\"theme\" type=\"button\">dark / light</button></header>\n<main>",
             notice, "<p class=\"lead\">\(Markup.escape(introduction))</p>", contents,
         ]
-        parts.append(section("summary", "Quality and cost", CompareTables(results).summary))
         parts.append(section("pareto", "Quality against bytes and against speed", legend + paretoCharts))
+        parts.append(section("summary", "Quality and cost", CompareTables(results).summary))
         for mode in modes {
             parts.append(
                 section(
@@ -66,7 +66,7 @@ struct ComparePage {
 
     private var contents: String {
         let entries =
-            [("summary", "Summary"), ("pareto", "Pareto")]
+            [("pareto", "Pareto"), ("summary", "Summary")]
             + modes.map { ("quality-\($0.rawValue)", "Question-\($0.rawValue)") } + [
                 ("heat", "Needles"), ("layers", "Layers"), ("cost", "Cost"), ("manifest", "Manifest"),
             ]
@@ -80,11 +80,12 @@ struct ComparePage {
     // MARK: Charts
 
     private var legend: String {
-        let marks = policies.compactMap { name -> String? in
+        let marks = policies.enumerated().compactMap { number, name -> String? in
             guard let style = styles[name] else { return nil }
             var svg = SVG(width: 14, height: 14, ink: .page, label: "mark")
             style.mark(&svg, 7, 7, nil)
-            return "<span class=\"key\">\(svg.text)\(Markup.escape(name))</span>"
+            return "<button type=\"button\" class=\"key\" aria-pressed=\"false\" data-series=\"\(number)\">"
+                + "\(svg.text)\(Markup.escape(name))</button>"
         }
         return "<p class=\"legend\">" + marks.joined(separator: " ") + "</p>"
     }
@@ -107,6 +108,7 @@ struct ComparePage {
         }
         return "<div class=\"charts\">" + charts.joined() + "</div>"
             + "<p class=\"note\">The wide line joins the measurements that none other beats in both directions. "
+            + "Click names to show these policies alone. "
             + "Policies that refused documents are left out.</p>"
     }
 
@@ -114,7 +116,7 @@ struct ComparePage {
         _ title: String, _ mode: QuestionMode, _ x: ScatterChart.Axis, prefersLess: Bool,
         _ value: (CompareCost) -> Double
     ) -> String {
-        let series = policies.compactMap { name -> ScatterChart.Series? in
+        let series = policies.enumerated().compactMap { number, name -> ScatterChart.Series? in
             guard let style = styles[name] else { return nil }
             let points = results.entries.compactMap { entry -> ScatterChart.Point? in
                 guard entry.candidate.policy == name, entry.refusal == nil, let cost = entry.cost,
@@ -122,11 +124,12 @@ struct ComparePage {
                 else { return nil }
                 let x = value(cost)
                 return ScatterChart.Point(
-                    x: x, y: quality.score.value,
+                    x: x, y: quality.score.value, name: entry.candidate.name,
                     title: "\(entry.candidate.name): \(ReportText.percent(quality.score.value)) %, "
                         + (prefersLess ? ReportText.bytes(Int(x)) : "\(ReportText.number(x, 0)) tokens/s"))
             }
-            return points.isEmpty ? nil : ScatterChart.Series(name: name, style: style, points: points)
+            return points.isEmpty
+                ? nil : ScatterChart.Series(name: name, number: number, style: style, points: points)
         }
         let y = ScatterChart.Axis(title: "score in %") { ReportText.number(100 * $0, 0) }
         return "<figure>"

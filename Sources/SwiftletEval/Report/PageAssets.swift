@@ -22,7 +22,7 @@ enum PageAssets {
           border-radius: 6px; padding: .2rem .7rem; cursor: pointer; flex: none; }
         .notice { border-left: 4px solid #d9822b; background: var(--soft); padding: .6rem 1rem; }
         .note, figcaption { font-size: .85rem; opacity: .8; }
-        .wide { overflow-x: auto; border: 1px solid var(--line); border-radius: 8px; }
+        .wide { overflow: auto; max-height: 40rem; border: 1px solid var(--line); border-radius: 8px; }
         table { border-collapse: collapse; width: 100%; font-size: .86rem; font-variant-numeric: tabular-nums; }
         th, td { padding: .28rem .6rem; text-align: left; white-space: nowrap;
           border-bottom: 1px solid var(--line); }
@@ -36,7 +36,9 @@ enum PageAssets {
         figure { margin: 0; padding: .5rem; border: 1px solid var(--line); border-radius: 8px; max-width: 100%; }
         figure svg { display: block; max-width: 100%; height: auto; }
         .legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .86rem; }
-        .key { display: inline-flex; align-items: center; gap: .3rem; }
+        .key { display: inline-flex; align-items: center; gap: .3rem; border-color: transparent; background: none; }
+        .key[aria-pressed="true"] { border-color: var(--line); background: var(--soft); }
+        .picking .series:not(.picked) { opacity: .08; }
         details { margin: .4rem 0; } summary { cursor: pointer; padding: .2rem 0; }
         dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1.2rem; } dt { font-weight: 600; }
         dd { margin: 0; overflow-wrap: anywhere; }
@@ -70,6 +72,14 @@ enum PageAssets {
             table.tBodies[0].append(...rows);
           }));
         }
+        for (const key of document.querySelectorAll(".key")) key.addEventListener("click", () => {
+          const isPicked = key.getAttribute("aria-pressed") !== "true";
+          key.setAttribute("aria-pressed", isPicked);
+          for (const series of document.querySelectorAll(`.series[data-series="${key.dataset.series}"]`))
+            series.classList.toggle("picked", isPicked);
+          document.getElementById("pareto").classList
+            .toggle("picking", document.querySelector(".key[aria-pressed=true]") !== null);
+        });
         document.getElementById("theme").addEventListener("click", () => {
           const root = document.documentElement;
           const isDark = root.dataset.theme ? root.dataset.theme === "dark"

@@ -41,6 +41,15 @@ struct SVG {
         """
     }
 
+    /// Adds elements that a page can find together.
+    ///
+    /// - Parameter series: which of the page's series they are.
+    mutating func group(series: Int, _ body: (inout SVG) -> Void) {
+        elements.append("<g class=\"series\" data-series=\"\(series)\">")
+        body(&self)
+        elements.append("</g>")
+    }
+
     // MARK: Elements
 
     /// - Parameter title: shown where a pointer rests.

@@ -6,12 +6,14 @@ struct ScatterChart {
     struct Point {
         var x: Double
         var y: Double
+        var name: String
         var title: String
     }
 
     /// Points of one policy.
     struct Series {
         var name: String
+        var number: Int
         var style: SeriesStyle
         var points: [Point]
     }
@@ -29,7 +31,7 @@ struct ScatterChart {
     let series: [Series]
     /// Whether less is better along x; decides the front.
     let prefersLess: Bool
-    private static let size = (width: 560.0, height: 360.0)
+    private static let size = (width: 632.0, height: 420.0)
     private static let margin = (left: 58.0, top: 30.0, right: 30.0, bottom: 44.0)
 
     func picture(_ ink: SVG.Ink) -> SVG {
@@ -47,11 +49,15 @@ struct ScatterChart {
         let front = frontier(points)
         svg.path(steps(front, frame), stroke: ink.line, width: 5)
         for line in series {
-            svg.path(line.points.map { (frame.x($0.x), frame.y($0.y)) }, stroke: line.style.color, width: 1)
-            for point in line.points {
-                line.style.mark(&svg, frame.x(point.x), frame.y(point.y), point.title)
+            svg.group(series: line.number) { svg in
+                svg.path(
+                    line.points.map { (frame.x($0.x), frame.y($0.y)) }, stroke: line.style.color, width: 1)
+                for point in line.points {
+                    line.style.mark(&svg, frame.x(point.x), frame.y(point.y), point.title)
+                }
             }
         }
+        for point in front { label(point, &svg, frame) }
         return svg
     }
 
@@ -69,6 +75,14 @@ struct ScatterChart {
 
         func x(_ value: Double) -> Double { left + across.share(of: value) * (right - left) }
         func y(_ value: Double) -> Double { bottom - up.share(of: value) * (bottom - top) }
+    }
+
+    /// Names a point of the front, on the side where there is room.
+    private func label(_ point: Point, _ svg: inout SVG, _ frame: Frame) {
+        let (x, y) = (frame.x(point.x), frame.y(point.y))
+        let isFarRight = x > frame.right - 90
+        svg.text(
+            isFarRight ? x - 8 : x + 8, y - 7, point.name, size: 10, anchor: isFarRight ? "end" : "start")
     }
 
     private func drawAxes(_ svg: inout SVG, _ frame: Frame) {

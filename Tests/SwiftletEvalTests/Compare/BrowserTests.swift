@@ -67,6 +67,12 @@ private enum Browser {
             }
           });
         }
+        seen.dimmed = [];
+        for (let click = 0; click < 2; click++) {
+          document.querySelector(".key").click();
+          seen.dimmed.push([...document.querySelectorAll("#pareto .charts .series")]
+            .filter(series => getComputedStyle(series).opacity < 1).length);
+        }
         for (let click = 0; click < 2; click++) {
           document.getElementById("theme").click();
           seen.themes.push(getComputedStyle(document.body).backgroundColor);
@@ -108,6 +114,9 @@ private enum Browser {
         #expect(seen["charts"]?.int == 4 && seen["tables"]?.int == 4)
         let orders = seen["orders"]?.elements.compactMap(\.bool) ?? []
         #expect(orders.count > 60 && orders.allSatisfy { $0 })
+        #expect(
+            seen["dimmed"]?[0]?.int == 4 * 4 && seen["dimmed"]?[1]?.int == 0,
+            "four of five policies in four charts")
         let themes = seen["themes"]?.elements.compactMap(\.string) ?? []
         #expect(Set(themes).count == 2)
         // User text arrives as text, not as elements.
