@@ -116,6 +116,13 @@ struct EvalRun {
         }
     }
 
+    /// After the first window: says on standard error how long the others will take, if that is worth saying.
+    func announceTime(since start: ContinuousClock.Instant) {
+        let left = (ContinuousClock.now - start) * (windows.windows.count - finished)
+        guard left > .seconds(5) else { return }
+        Console.note("swiftlet: about \(formatDuration(seconds: Int(left.components.seconds))) left")
+    }
+
     /// After Ctrl-C: says what the results stand for, and ends with the status for that.
     func finish() throws {
         guard !isComplete else { return }

@@ -78,7 +78,8 @@ struct EvalPerplexity: ParsableCommand {
         var (run, result) = (run, Result())
         run.announce(model.cacheName)
         Interrupt.listen()
-        // Running values show the progress where a person sees them.
+        // Running values show the progress where a person sees them; a bar would run through their line.
+        let start = ContinuousClock.now
         var bar = ProgressBar("Scoring", total: isJSON || !Console.isInteractive ? run.windows.tokenCount : 0)
         var evaluation = TextEvaluation(run.model, run.windows)
         evaluation.progress = { done in
@@ -95,6 +96,7 @@ struct EvalPerplexity: ParsableCommand {
             run.finished += 1
             if !isJSON {
                 bar.finish()
+                if run.finished == 1, Console.isInteractive { run.announceTime(since: start) }
                 try Console.write("[\(run.finished)]\(formatNumber(result.perplexity.value, 4)),")
             }
         }
