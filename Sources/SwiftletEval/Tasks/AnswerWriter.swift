@@ -15,12 +15,12 @@ struct AnswerWriter {
     private let stopStrings: [String]
     private let answersInOneLine: Bool
 
-    init(_ model: Model, _ tokenizer: Tokenizer, style: PromptStyle) {
-        self.tokenizer = tokenizer
-        answersInOneLine = style.answersInOneLine
-        stopStrings = style == .plain ? [] : model.chatFormat.stopStrings
+    init(_ model: Model, _ prompts: PromptWriter) {
+        tokenizer = prompts.tokenizer
+        answersInOneLine = prompts.style == .plain
+        stopStrings = answersInOneLine ? [] : prompts.template.stopStrings
         stopTokens = model.stopTokens.union(
-            stopStrings.compactMap(tokenizer.id(of:)).filter(tokenizer.isSpecial))
+            answersInOneLine ? [] : prompts.template.stopTokens(prompts.tokenizer))
     }
 
     /// Goes on from a prompt until the answer ends, or the context does.

@@ -31,35 +31,32 @@ public struct TaskRunner {
     /// The model.
     public let model: Model
     /// How cases are put to it.
-    public let style: PromptStyle
+    public var style: PromptStyle { prompts.style }
     private let options: Session.Options
-    private let tokenizer: Tokenizer
+    private let prompts: PromptWriter
     private let writer: AnswerWriter
 
-    /// - Parameter options: of the sessions; their policy is the one that is measured.
-    /// - Throws: `.missing` for a model without tokenizer.
+    /// - Parameters:
+    ///   - options: of the sessions; their policy is the one that is measured.
+    ///   - style: `nil` is what suits the model.
+    /// - Throws: as ``PromptWriter/init(_:style:)``.
     public init(_ model: Model, _ options: Session.Options, style: PromptStyle? = nil) throws(SwiftletError) {
-        guard let tokenizer = model.tokenizer else {
-            throw SwiftletError(.missing, "\(model.name) has no tokenizer, so it cannot answer questions")
-        }
         self.model = model
         self.options = options
-        self.tokenizer = tokenizer
-        self.style = style ?? .automatic(for: model)
-        writer = AnswerWriter(model, tokenizer, style: self.style)
+        prompts = try PromptWriter(model, style: style)
+        writer = AnswerWriter(model, prompts)
     }
 
     /// A generator of cases for this model.
     public func generator(haystack: Haystack = .tale, seed: UInt64 = 1) -> TaskGenerator {
-        TaskGenerator(
-            tokenizer: tokenizer, format: model.chatFormat, style: style, haystack: haystack, seed: seed)
+        TaskGenerator(prompts, haystack: haystack, seed: seed)
     }
 
     /// The tokens of a case.
     ///
     /// - Throws: `.limit` if they do not fit the context, with the case and both numbers.
     public func prompt(_ taskCase: TaskCase) throws(SwiftletError) -> TaskPrompt {
-        let prompt = TaskPrompt(taskCase, style: style, format: model.chatFormat, tokenizer: tokenizer)
+        let prompt = prompts.prompt(taskCase)
         let limit = options.contextLength ?? model.configuration.contextLength
         guard prompt.length <= limit else {
             throw SwiftletError(

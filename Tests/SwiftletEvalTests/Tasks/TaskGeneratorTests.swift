@@ -1,5 +1,6 @@
 import SwiftletEngine
 import SwiftletTensor
+import SwiftletText
 import Testing
 
 @testable import SwiftletEval
@@ -10,16 +11,36 @@ import Testing
     private func generator(
         _ style: PromptStyle = .facts, seed: UInt64 = 1, haystack: Haystack = .tale
     ) throws -> TaskGenerator {
-        let model = try Self.model.get()
-        let tokenizer = try #require(model.tokenizer)
-        return TaskGenerator(
-            tokenizer: tokenizer, format: model.chatFormat, style: style, haystack: haystack, seed: seed)
+        TaskGenerator(
+            try PromptWriter(try Self.model.get(), style: style), haystack: haystack, seed: seed)
     }
 
     private func prompt(_ taskCase: TaskCase, _ style: PromptStyle) throws -> TaskPrompt {
-        let model = try Self.model.get()
-        return TaskPrompt(
-            taskCase, style: style, format: model.chatFormat, tokenizer: try #require(model.tokenizer))
+        try PromptWriter(try Self.model.get(), style: style).prompt(taskCase)
+    }
+
+    @Test("a prompt is cut where the question begins")
+    func cut() throws {
+        let taskCase = TaskCase(
+            id: "", task: "", context: "Anna lives in the red mill.", question: "Where does Anna live?",
+            answers: [""],
+            metric: .exact, maxTokens: 5)
+        let tokenizer = try #require(try Self.model.get().tokenizer)
+        let text = { (tokens: [TokenID]) -> String in tokenizer.decode(tokens) }
+        let facts = try prompt(taskCase, .facts)
+        #expect(text(facts.context) == "<|bos|><|user|>Anna lives in the red mill.")
+        #expect(text(facts.question) == " Where does Anna live?<|end|><|assistant|>")
+        #expect(facts.length == facts.tokens.count + 5)
+        let plain = try prompt(taskCase, .plain)
+        #expect(text(plain.tokens).hasSuffix("mill.\n\nQuestion: Where does Anna live?\nAnswer:"))
+        let chat = try prompt(taskCase, .chat)
+        #expect(text(chat.context).hasPrefix("<|bos|><|user|>Read this text."))
+        #expect(text(chat.context).hasSuffix("red mill.") && text(chat.question).hasSuffix("<|assistant|>"))
+        var bare = taskCase
+        bare.context = ""
+        #expect(
+            text(try prompt(bare, .facts).tokens)
+                == "<|bos|><|user|>Where does Anna live?<|end|><|assistant|>")
     }
 
     @Test(

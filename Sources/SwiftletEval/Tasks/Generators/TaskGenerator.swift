@@ -1,6 +1,5 @@
-public import SwiftletEngine
+import SwiftletEngine
 public import SwiftletTensor
-public import SwiftletText
 
 /// Makes up cases that fill a number of tokens.
 ///
@@ -24,23 +23,15 @@ public struct TaskGenerator: Sendable {
         }
     }
 
-    /// How cases are put to the model; their facts are written accordingly.
-    public let style: PromptStyle
-    private let tokenizer: Tokenizer
-    private let format: ChatFormat
+    private let prompts: PromptWriter
     private let haystack: Haystack
     private let seed: UInt64
 
     /// - Parameters:
+    ///   - prompts: writes cases for the model; facts follow its style.
     ///   - haystack: the text among which facts are hidden.
-    ///   - format: of conversations.
-    public init(
-        tokenizer: Tokenizer, format: ChatFormat, style: PromptStyle, haystack: Haystack = .tale,
-        seed: UInt64 = 1
-    ) {
-        self.style = style
-        self.tokenizer = tokenizer
-        self.format = format
+    public init(_ prompts: PromptWriter, haystack: Haystack = .tale, seed: UInt64 = 1) {
+        self.prompts = prompts
         self.haystack = haystack
         self.seed = seed
     }
@@ -85,7 +76,7 @@ public struct TaskGenerator: Sendable {
     }
 
     private func length(_ taskCase: TaskCase) -> Int {
-        TaskPrompt(taskCase, style: style, format: format, tokenizer: tokenizer).length
+        prompts.prompt(taskCase).length
     }
 
     private func draft(of task: GeneratedTask, _ place: Place) -> TaskDraft {
@@ -96,7 +87,7 @@ public struct TaskGenerator: Sendable {
         }
         switch task {
         case .single, .multikey, .multivalue, .multiquery:
-            return NeedleDraft(task, depth: place.depth, style, haystack, &random).draft
+            return NeedleDraft(task, depth: place.depth, prompts.style, haystack, &random).draft
         case .variables: return BoxDraft(haystack, &random).draft
         case .count: return CountDraft(haystack, &random).draft
         case .common: return WordListDraft(commonOf: &random).draft
