@@ -62,6 +62,18 @@ public struct KVEvidence: Hashable, Sendable {
     /// Whether anything is recorded.
     public var isEmpty: Bool { self == KVEvidence() }
 
+    /// Bytes that a layer's record takes: at most this much whatever the rows, and for every cached token.
+    func recordBytes(_ shape: KVLayerShape) -> (fixed: Int, perToken: Int) {
+        let queries = (windowQueries + windowQueries / 2) * (shape.headCount * shape.keySize + 1)
+        let moments =
+            queryMoments ? 2 * shape.headCount * (shape.keySize + shape.keySize * shape.keySize) : 0
+        let perToken = shape.headCount * ((columnSums ? 1 : 0) + rollingRows) + (tail == nil ? 0 : 1)
+        return (
+            (queries + moments + shape.headCount * rollingRows) * MemoryLayout<Float>.stride,
+            perToken * MemoryLayout<Float>.stride
+        )
+    }
+
     /// Whether softmax normalisers are needed after attention.
     var needsNormalizers: Bool { columnSums || rollingRows > 0 || tail != nil }
 }

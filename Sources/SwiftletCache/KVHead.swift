@@ -321,9 +321,8 @@ struct KVHead {
     private mutating func dropRows(from row: Int) {
         positions.removeSubrange(row...)
         if positions.isEmpty { isAscending = true }
-        // `Array(positions)` would share the old buffer; `map` allocates one of the new size.
-        if positions.capacity > 2 * max(row, KVPage.rowCapacity) { positions = positions.map { $0 } }
         let pageCount = (row + KVPage.rowCapacity - 1) / KVPage.rowCapacity
+        fitPositions(pageCount)
         pages.removeSubrange(pageCount...)
         descriptors.removeSubrange(pageCount...)
         if !copies.isEmpty { copies = copies.filter { $0.key < pageCount } }
@@ -335,6 +334,20 @@ struct KVHead {
             pages.append(page)
             descriptors.append(page.descriptor)
         }
+        positions.reserveCapacity(pages.count * KVPage.rowCapacity)
+    }
+
+    /// Bytes by which the memory of positions may exceed that of whole pages.
+    static let positionSlack = 16 * MemoryLayout<Int32>.stride
+
+    /// Gives back the memory of positions that so many pages do not need.
+    private mutating func fitPositions(_ pageCount: Int) {
+        let count = pageCount * KVPage.rowCapacity
+        guard (positions.capacity - count) * MemoryLayout<Int32>.stride > Self.positionSlack else { return }
+        var fitting: [Int32] = []
+        fitting.reserveCapacity(count)
+        fitting += positions
+        positions = fitting
     }
 
     /// Puts a page in the place of another.

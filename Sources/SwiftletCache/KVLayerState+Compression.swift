@@ -78,7 +78,8 @@ extension KVLayerState {
         _ selector: any KVSelector
     ) -> [Int] {
         let forced = selector.forced(budget: budget, phase: phase)
-        return policy.heads?.budgets(layer: layer, budget: budget, scores: [], forced: forced)
+        return policy.heads?.budgets(
+            layer: layer, budget: budget, rowCounts: counts, scores: [], forced: forced)
             ?? counts.map { _ in budget }
     }
 
@@ -113,7 +114,8 @@ extension KVLayerState {
             guard counts.reduce(0, +) > budget * counts.count else { return nil }
             let forced = ranking.forced(budget: budget, phase: view.phase)
             let scores = ranking.scores(of: view)
-            let rows = heads.budgets(layer: view.layer, budget: budget, scores: scores, forced: forced)
+            let rows = heads.budgets(
+                layer: view.layer, budget: budget, rowCounts: counts, scores: scores, forced: forced)
             return .best(of: scores, budgets: rows) {
                 ranking.forced(budget: min($0, budget), phase: view.phase)
             }

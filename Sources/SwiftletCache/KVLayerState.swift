@@ -20,8 +20,23 @@ struct KVLayerState {
     /// Most rows that a KV head holds.
     var maximumRowCount: Int { rowCounts.max() ?? 0 }
 
-    /// Bytes of rows, positions and evidence.
-    var heldBytes: Int { slot.heldBytes + record.heldBytes }
+    /// Bytes of what was recorded and is remembered about the rows.
+    var evidenceBytes: Int { record.heldBytes + (selector?.heldBytes ?? 0) }
+
+    /// Bytes of the keys that a merger compares with a row that leaves.
+    func comparedBytes(_ policy: KVPolicy) -> Int {
+        guard merger?.foldsSingleRows == true, policy.effectiveDecodeRule == .everyStep, slot.movesRowsSingly
+        else { return 0 }
+        return slot.keyBytes
+    }
+
+    /// What the rows of this layer need besides themselves: in any case, and for every token that is cached.
+    func evidenceBytes(_ needs: KVEvidence) -> (fixed: Int, perToken: Int) {
+        let record = needs.recordBytes(slot.shape)
+        let numbers = merger != nil || selector?.ranking.isFixed == true ? MemoryLayout<Float>.stride : 0
+        let perRow = (selector?.bytesPerRow ?? 0) + numbers
+        return (record.fixed, record.perToken + perRow * slot.shape.kvHeadCount)
+    }
 
     /// What a policy may see.
     func view(_ step: KVStep) -> KVLayerView {

@@ -162,7 +162,8 @@ extension KVSequence {
         switch compressor.budget {
         case .share(let share): return KVBudget.rows(of: promptLength, share: share)
         case .rows(let count): rows = count
-        case .bytes(let bytes): rows = max(pagesPerHead(in: bytes) * KVPage.rowCapacity - 1, 0)
+        case .bytes(let bytes):
+            rows = max(pagesPerHead(in: bytes, promptLength: promptLength) * KVPage.rowCapacity - 1, 0)
         }
         let forced = compressor.policy.selector?.forced(budget: rows, phase: .prefill).count ?? 0
         let minimum = max(forced, 1)
@@ -176,11 +177,17 @@ extension KVSequence {
         return rows
     }
 
-    /// Pages per layer and KV head that fit `bytes`; one less where heads or layers may differ, because each may
-    /// then begin a page of its own.
-    private func pagesPerHead(in bytes: Int) -> Int {
-        let perPage = states.reduce(0) { $0 + $1.slot.pageBytesOfAllHeads }
+    /// Pages per layer and KV head that fit `bytes` together with what is recorded about their rows; one less where
+    /// heads or layers may differ, because each may then begin a page of its own.
+    private func pagesPerHead(in bytes: Int, promptLength: Int) -> Int {
+        let needs = policy.decodeNeeds(promptLength: promptLength)
+        let evidence = states.map { $0.evidenceBytes(needs) }
+        let heads = states.reduce(0) { $0 + $1.slot.shape.kvHeadCount }
+        let fixed = evidence.reduce(heads * KVHead.positionSlack) { $0 + $1.fixed }
+        let perPage = zip(states, evidence).reduce(0) {
+            $0 + $1.0.slot.pageBytesOfAllHeads + KVPage.rowCapacity * $1.1.perToken
+        }
         let isEven = policy.heads == nil && policy.layers is UniformLayers && policy.hiddenRows == nil
-        return bytes / perPage - (isEven ? 0 : 1)
+        return max(bytes - fixed, 0) / perPage - (isEven ? 0 : 1)
     }
 }

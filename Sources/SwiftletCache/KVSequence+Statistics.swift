@@ -39,8 +39,9 @@ public struct KVUse: Hashable, Sendable {
 extension KVSequence {
     /// Notes what a generated token reads of a layer's cache, its own row included.
     ///
-    /// Rows count once, even where evidence for the policy takes a second look at their keys. Attention that is
-    /// recorded at every token, or an index of the rows, counts as one table.
+    /// Rows count once, even where evidence for the policy takes a second look at their keys; where the keys are
+    /// compared with a row that leaves, these count again. Attention that is recorded at every token, or an index of
+    /// the rows, counts as one table.
     ///
     /// - Parameter choices: the rows that a retrieval chose; `nil` is all that are visible.
     func noteRead(layer: Int, position: Int32, choices: [KVRowChoice]? = nil) {
@@ -54,9 +55,9 @@ extension KVSequence {
         } else {
             let window = layout.layers[layer].window
             reads[layer] = slot.read(from: window.map { Int32(clamping: Int(position) - $0 + 1) })
-            if layout.ownsSlot(layer) {
-                reads[layer].bytes += states[stateIndices[layer]].record.bytesPerStep
-            }
+            guard layout.ownsSlot(layer) else { return }
+            let state = states[stateIndices[layer]]
+            reads[layer].bytes += state.record.bytesPerStep + state.comparedBytes(policy)
         }
     }
 
@@ -67,7 +68,7 @@ extension KVSequence {
             let positions = state.slot.positionBytes
             use.positions += positions
             use.pages += state.slot.heldBytes - positions
-            use.evidence += state.record.heldBytes
+            use.evidence += state.evidenceBytes
         }
         use.index = retrieval?.heldBytes ?? 0
         return use
@@ -75,28 +76,36 @@ extension KVSequence {
 
     func notePeak() { peakBytes = max(peakBytes, heldBytes) }
 
-    /// The most bytes of rows and positions while a prompt of `count` more tokens is read.
+    /// The most bytes of rows, positions and evidence while a prompt of `count` more tokens is read.
     ///
     /// If the first prompt goes layer by layer, only one layer is ever full.
     ///
     /// - Throws: `.invalidArgument` if the budget is below what the policy keeps in any case.
     package func bytesNeeded(reading count: Int) throws(SwiftletError) -> Int {
-        let layers = layout.storingLayers
-        let rowBytes = layers.map { layer in
-            let shape = layout.layers[layer]
-            return (format.rowBytes(shape) ?? 0) + shape.kvHeadCount * MemoryLayout<Int32>.stride
-        }
-        let full = layers.map { maximumRowCount(layer: $0) + count }
+        let needs = policy.evicts ? policy.needs(promptLength: length + count) : KVEvidence()
+        let evidence = states.map { $0.evidenceBytes(needs) }
+        let full = states.map { $0.maximumRowCount + count }
+        let whole = zip(states, evidence).map { rowBytes($0) + $1.perToken }
+        let fixed = evidence.reduce(0) { $0 + $1.fixed }
         guard length == 0, policy.wantsLayerMajor, policy.hiddenRows == nil else {
-            return zip(full, rowBytes).reduce(0) { $0 + $1.0 * $1.1 }
+            return zip(full, whole).reduce(fixed) { $0 + $1.0 * $1.1 }
         }
         let rows = try budgetRows(promptLength: count)
         let budgets = try policy.layers.budgets(
             for: KVDemand(
-                total: rows * layers.count, rowCounts: full, minimum: 0, statistics: full.map { _ in 0 }))
-        let kept = zip(budgets, full).map { min($0, $1) }
-        let atOnce = layers.indices.map { (full[$0] - kept[$0]) * rowBytes[$0] }.max() ?? 0
-        return atOnce + layers.indices.reduce(0) { $0 + kept[$1] * rowBytes[$1] }
+                total: rows * states.count, rowCounts: full, minimum: 0, statistics: full.map { _ in 0 }))
+        let settled = policy.decodeNeeds(promptLength: count)
+        let kept = states.indices.map {
+            min(budgets[$0], full[$0]) * (rowBytes(states[$0]) + states[$0].evidenceBytes(settled).perToken)
+        }
+        let atOnce = states.indices.map { full[$0] * whole[$0] - kept[$0] }.max() ?? 0
+        return fixed + kept.reduce(atOnce, +)
+    }
+
+    /// Bytes of one cached token in all KV heads of a layer.
+    private func rowBytes(_ state: KVLayerState) -> Int {
+        let shape = state.slot.shape
+        return (format.rowBytes(shape) ?? 0) + shape.kvHeadCount * MemoryLayout<Int32>.stride
     }
 
     /// Whether a first prompt goes through the model layer by layer, all its rows of activations at once.

@@ -31,6 +31,9 @@ package struct KVSlot {
     /// Bytes of all pages and positions.
     package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
 
+    /// Bytes of the keys of all rows, as long as these do not age.
+    var keyBytes: Int { heads.reduce(0) { $0 + $1.rowCount * $1.geometry.keyRowBytes } }
+
     /// Bytes of the positions among them.
     var positionBytes: Int { heads.reduce(0) { $0 + $1.positionBytes } }
 

@@ -21,6 +21,15 @@ enum KVCoding: Hashable, Sendable {
     var isGrouped: Bool { if case .kivi = self { true } else { false } }
 }
 
+extension KVCoding: CustomStringConvertible {
+    var description: String {
+        switch self {
+        case .rows(let format): format.rawValue
+        case .kivi(let bits): "kivi\(bits)"
+        }
+    }
+}
+
 /// What rows become once they are old enough: whole pages are then stored anew, once.
 struct KVStage: Hashable, Sendable {
     /// Which rows are old enough.
@@ -45,6 +54,14 @@ struct KVStage: Hashable, Sendable {
             }
         return KIVICodec.Split(
             keys: rows.keys / KVPage.rowCapacity, values: rows.values / KVPage.rowCapacity)
+    }
+}
+
+extension KVFormat: CustomStringConvertible {
+    /// Such as `q8_0`, `f16/q8_0` for keys and values apart, or `f16 > q8_0 > q4_0` for rows that age.
+    public var description: String {
+        ([(KVCoding.rows(key), KVCoding.rows(value))] + stages.map { ($0.keys, $0.values) })
+            .map { $0 == $1 ? "\($0)" : "\($0)/\($1)" }.joined(separator: " > ")
     }
 }
 

@@ -81,11 +81,10 @@ struct BenchTable {
     }
 
     private func cells(_ result: BenchmarkResult) -> [String] {
-        let format = result.cacheFormat
         let cells = [
             result.modelDescription, formatBytes(result.weightBytes), count(result.parameterCount),
             "\(result.threadCount)", "\(result.batchSize)",
-            format.key == format.value ? "\(format.key)" : "\(format.key)/\(format.value)",
+            "\(result.cacheFormat)",
             result.test.name + (result.test.depth > 0 && result.fill == .random ? " random" : ""),
             "\(formatNumber(result.meanRate, 2)) ± \(formatNumber(result.rateDeviation, 2))",
             formatNumber(result.medianRate, 2), formatNumber(result.bandwidth / 1e9, 2),

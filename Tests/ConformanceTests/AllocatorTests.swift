@@ -138,12 +138,12 @@ import Testing
         if seed % 4 == 0 { scores = scores.map { $0.map { ($0 * 3).rounded() } } }
         let forced = KVForcedRows(oldest: Int.random(in: 0...2, using: &random), newest: 1)
         let budgets = AdaptiveHeads(safeguard: 0.25).budgets(
-            layer: 0, budget: budget, scores: scores, forced: forced)
+            layer: 0, budget: budget, rowCounts: scores.map(\.count), scores: scores, forced: forced)
         #expect(budgets.reduce(0, +) == heads * budget)
         let floor = max(min(forced.count, budget), AdaptiveHeads.safeRows(budget, 0.25))
         #expect(budgets.allSatisfy { $0 >= floor && $0 <= rows })
         let equal = AdaptiveHeads(safeguard: 1).budgets(
-            layer: 0, budget: budget, scores: scores, forced: forced)
+            layer: 0, budget: budget, rowCounts: scores.map(\.count), scores: scores, forced: forced)
         #expect(equal.allSatisfy { $0 == budget })
     }
 }

@@ -139,6 +139,30 @@ struct KVEvictionTests {
         #expect(moved)
     }
 
+    @Test("a budget in bytes bounds rows, positions and everything that is recorded", arguments: 0..<7)
+    func bytes(index: Int) throws {
+        var random = SplitMix64(seed: UInt64(index))
+        let merges = index == 6
+        var policy =
+            index == 5
+            ? UNComp.policy(UNComp.Settings(), budgets: [200, 200])
+            : KVPolicy(merges ? HeavyHitterSelector() : Self.selectors[[0, 2, 4, 5, 6][index]], rows: [200])
+        if merges { policy.merger = CompensationMerger() }
+        if index != 5 { policy.decodeRule = .everyStep }
+        policy.layers = UniformLayers()
+        policy.budget = .bytes(40 << 10)
+        let sequence = try KVSequence.test(Self.shape, policy: policy)
+        _ = try sequence.beginPrompt(1_000)
+        try sequence.step(tokens(0, 1_000, plain: false, &random), compute)
+        try sequence.finishPrompt(phase: .prefill, compute: compute)
+        for step in 0..<100 {
+            try #require(sequence.heldBytes <= 40 << 10, "\(sequence.use), step \(step)")
+            try sequence.step(tokens(sequence.length, 1, plain: false, &random), phase: .decode, compute)
+            try sequence.compressStep(phase: .decode, compute: compute)
+        }
+        #expect(sequence.heldBytes > 20 << 10)
+    }
+
     /// Similarities are sums of 4 products in another order, and a row may be rewritten many times: each time errors
     /// are averaged with those of the row that leaves.
     @Test("folds single rows as it would in order", arguments: CompensationMerger.Mode.allCases)

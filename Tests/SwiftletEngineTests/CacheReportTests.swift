@@ -70,11 +70,10 @@ struct CacheReportTests {
         let session = try session(policy, budget: policy == nil ? nil : "30%")
         let needed = try session.sequence.bytesNeeded(reading: 48)
         _ = try session.feed(EngineFixture.prompt(48))
-        // A page of every head may be filled in part, and what the policy records is not foreseen.
+        // A page of every head may be filled in part.
         let c = model.configuration
         let page = 64 * c.headSize * 2 * 4 + 64 * 4
-        let evidence = c.layerCount * c.headCount * 48 * 8 * 4
-        #expect(session.peakCacheBytes <= needed + c.layerCount * c.kvHeadCount * page + evidence)
+        #expect(session.peakCacheBytes <= needed + c.layerCount * c.kvHeadCount * page)
         #expect(needed > 0)
     }
 
@@ -85,7 +84,7 @@ struct CacheReportTests {
         let waiting = try session("zigzag+snapkv:window=2", budget: "20%").sequence.bytesNeeded(reading: 60)
         let layers = model.configuration.layerCount
         #expect(layered * 5 * layers == full * (layers + 4))  // a fifth of all layers, and the rest of one
-        #expect(waiting == full)
+        #expect(waiting > full)  // by what it records
         let session = try session("streaming", budget: "2")
         expectError(.invalidArgument, "streaming") {
             _ = try session.feed(EngineFixture.prompt(30))

@@ -7,9 +7,18 @@ import Testing
 
 @Suite("Every cache policy on every architecture")
 struct PolicyMatrixTests {
-    private struct NoProfiles: KVProfileReader {
+    private struct Profiles: KVProfileReader {
+        let ranks: [[Double]]
+
+        /// Ranks that rise over the heads and fall from layer to layer.
+        init(layers: [KVLayerShape]) {
+            ranks = layers.enumerated().map { layer, shape in
+                (0..<shape.headCount).map { Double($0) / 8 - Double(layer) }
+            }
+        }
+
         func sharingMap(at path: String) throws(SwiftletError) -> [Int] { [0, 0] }
-        func headRanks(at path: String) throws(SwiftletError) -> [[Double]] { [] }
+        func headRanks(at path: String) throws(SwiftletError) -> [[Double]] { ranks }
     }
 
     static let specifications = [
@@ -18,16 +27,23 @@ struct PolicyMatrixTests {
         "variance+snapkv:window=4,pooling=max", "adakv+snapkv:window=4", "adakv:alpha=0+h2o",
         "adakv+zigzag:queries=4+expected", "h2o+merge:mode=reference", "streaming+slots", "h2o+slots",
         "snapkv:window=4,decode=every", "tova:decode=3", "kvsharer:map+h2o",
+        "uncomp:ranks,window=3,kernel=3",
+    ]
+    /// Methods that drop rows of the residual stream, whose caches a share bounds on average over the layers.
+    static let stages = [
+        "pyramidinfer:min=2,recent=0.1,sinks=1", "uncomp:ranks,window=3,kernel=3,stage=true,step=8,min=6",
     ]
     static let models = ["llama-mha", "llama-gqa", "llama3-rope", "mistral", "qwen2", "qwen3"]
 
-    private func sequence(_ bench: Bench, _ text: String, _ budget: KVBudget) throws -> KVSequence {
+    private func sequence(_ bench: Bench, _ text: String, _ budget: KVBudget?) throws -> KVSequence {
         let policy = try KVPolicy(
-            parsing: text, budget: budget, layers: bench.model.cacheLayers, profiles: NoProfiles())
+            parsing: text, budget: budget, layers: bench.model.cacheLayers,
+            profiles: Profiles(layers: bench.model.cacheLayers))
         return try bench.sequence(policy: policy, owners: policy.owners)
     }
 
-    @Test("a budget that covers every row gives the bits of the full cache", arguments: specifications)
+    @Test(
+        "a budget that covers every row gives the bits of the full cache", arguments: specifications + stages)
     func unreached(text: String) throws {
         for path in Self.models {
             let bench = try Bench(path)
@@ -35,7 +51,9 @@ struct PolicyMatrixTests {
             let owners = text.hasPrefix("kvsharer") ? [0, 0] : nil
             let full = try bench.sequence(owners: owners)
             let expected = try bench.logits(ids, full) + bench.decodeEach(next, full)
-            for budget in [KVBudget.share(1), .rows(30)] {
+            for budget in text.hasPrefix("pyramidinfer") || text.contains("stage")
+                ? [.share(1)] : [KVBudget.share(1), .rows(30)]
+            {
                 let found = try sequence(bench, text, budget)
                 let bits = try bench.logits(ids, found) + bench.decodeEach(next, found)
                 #expect(bits == expected, "\(path) \(budget)")
@@ -63,6 +81,42 @@ struct PolicyMatrixTests {
                 #expect(logits[0].allSatisfy { $0.isFinite })
             }
         }
+    }
+
+    /// PyramidInfer lets the first layer's rows through, which is all that two layers have: generated tokens are thinned.
+    private static func share(_ text: String) -> KVBudget? { text.hasPrefix("uncomp") ? .share(0.7) : nil }
+
+    @Test("where hidden rows are dropped, layers hold fewer and fewer rows of the prompt", arguments: stages)
+    func thinned(text: String) throws {
+        for path in Self.models {
+            let bench = try Bench(path)
+            let sequence = try sequence(bench, text, Self.share(text))
+            _ = try bench.logits(SeamModels.prompt(40), sequence)
+            #expect(sequence.meanRowCount <= 40 * (text.hasPrefix("uncomp") ? 0.7 : 1))
+            for layer in sequence.layout.storingLayers {
+                let positions = sequence.positions(layer: layer, head: 0)
+                #expect(zip(positions, positions.dropFirst()).allSatisfy { $0 < $1 })
+                #expect(positions.last == 39)
+            }
+            for step in 0..<30 {
+                let logits = try bench.decode([(sequence, Int32(step))])
+                #expect(logits[0].allSatisfy { $0.isFinite })
+            }
+            #expect(sequence.positions(layer: 0, head: 0).last == 69)
+        }
+    }
+
+    @Test("where hidden rows are dropped, chunks and threads change nothing", arguments: stages)
+    func independentStages(text: String) throws {
+        let (bench, threaded) = (try Bench("llama-gqa"), try Bench("llama-gqa", threads: 3))
+        let ids = SeamModels.prompt(40), next = SeamModels.prompt(30, seed: 3)
+        let whole = try sequence(bench, text, Self.share(text))
+        let expected = try bench.logits(ids, whole).suffix(1) + bench.decodeEach(next, whole)
+        let cut = try sequence(bench, text, Self.share(text))
+        #expect(try bench.logits(ids, cut, chunk: 7).suffix(1) + bench.decodeEach(next, cut) == expected)
+        let other = try sequence(threaded, text, Self.share(text))
+        let found = try threaded.logits(ids, other, chunk: 16).suffix(1) + threaded.decodeEach(next, other)
+        #expect(found == expected)
     }
 
     private func rows(_ sequence: KVSequence) -> Int { totals(sequence).reduce(0) { $0 + $1.rows } }

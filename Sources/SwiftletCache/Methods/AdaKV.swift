@@ -15,7 +15,9 @@ public struct AdaptiveHeads: KVHeadAllocator {
     public var readsScores: Bool { true }
 
     /// Rows of each head; the sum is `kvHeads × budget`, or all rows if there are fewer.
-    public func budgets(layer: Int, budget: Int, scores: [[Float]], forced: KVForcedRows) -> [Int] {
+    public func budgets(
+        layer: Int, budget: Int, rowCounts: [Int], scores: [[Float]], forced: KVForcedRows
+    ) -> [Int] {
         Self.budgets(scores: scores, budget: budget, safe: Self.safeRows(budget, safeguard), forced: forced)
     }
 

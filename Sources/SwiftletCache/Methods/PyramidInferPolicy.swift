@@ -130,6 +130,11 @@ struct PyramidInferDecode: KVSelector {
         return kept.map { .allHeads($0) }
     }
 
+    /// The attention rows.
+    var heldBytes: Int {
+        thinning?.attention.reduce(0) { $0 + $1.count * MemoryLayout<Float>.stride } ?? 0
+    }
+
     /// Rows that no block will contain.
     var settledRows: Int { thinning?.settled ?? 0 }
 

@@ -185,6 +185,9 @@ package struct UNCompWindow: Hashable, Sendable {
         self.size = size
     }
 
+    /// Bytes of the weights.
+    var heldBytes: Int { rows.reduce(0) { $0 + $1.count * MemoryLayout<Float>.stride } }
+
     /// Cached rows that the newest query saw.
     package var columnCount: Int { rows.last?.count ?? 0 }
 

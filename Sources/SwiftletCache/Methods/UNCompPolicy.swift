@@ -58,7 +58,9 @@ extension UNComp {
         let rows: [Int]
         var readsScores: Bool { false }
 
-        func budgets(layer: Int, budget: Int, scores: [[Float]], forced: KVForcedRows) -> [Int] { rows }
+        func budgets(
+            layer: Int, budget: Int, rowCounts: [Int], scores: [[Float]], forced: KVForcedRows
+        ) -> [Int] { rows }
     }
 
     /// The weight of every KV head of a layer: an even ladder over its groups from the first to the last.
@@ -83,17 +85,17 @@ extension UNComp {
 /// Rows per KV head in proportion to the weight of its group, with an exact sum.
 ///
 /// Source: Xiong et al., 2024, arXiv:2410.03090, version 2: eight groups of 640, 566, …, 122 rows; here the ladder
-/// is scaled to the wanted mean and belongs to KV heads.
+/// is scaled to the wanted mean and belongs to KV heads. What a head has no rows for goes to the others.
 struct UNCompHeads: KVHeadAllocator {
     /// `[layers][kvHeads]`.
     let weights: [[Double]]
 
     var readsScores: Bool { false }
 
-    func budgets(layer: Int, budget: Int, scores: [[Float]], forced: KVForcedRows) -> [Int] {
-        let total = budget * weights[layer].count
-        return KVShares.split(
-            total, weights: weights[layer], caps: weights[layer].map { _ in total })
+    func budgets(
+        layer: Int, budget: Int, rowCounts: [Int], scores: [[Float]], forced: KVForcedRows
+    ) -> [Int] {
+        KVShares.split(budget * rowCounts.count, weights: weights[layer], caps: rowCounts)
     }
 }
 
@@ -167,6 +169,14 @@ struct UNCompSelector: KVSelector {
         }
     }
 
+    /// The windows, and where their rows lie.
+    var heldBytes: Int {
+        windows.reduce(0) { $0 + $1.heldBytes } + orders.reduce(0) { $0 + $1.heldBytes }
+    }
+
+    /// A weight per query of the window, and the row's place.
+    var bytesPerRow: Int { settings.window * MemoryLayout<Float>.stride + MemoryLayout<Int32>.stride }
+
     /// The windows.
     mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
         try state.code(
@@ -206,6 +216,8 @@ struct UNCompSelector: KVSelector {
 /// Where the rows of one KV head lie that have been overwritten one by one, by their positions.
 private struct UNCompRowOrder {
     private var rows: [Int32] = []  // empty while they lie in order
+
+    var heldBytes: Int { rows.count * MemoryLayout<Int32>.stride }
 
     /// Takes in rows that came since, which are the newest and lie behind the others.
     mutating func grow(to count: Int, isAscending: Bool) {

@@ -97,6 +97,10 @@ public protocol KVSelector: KVSavedState, Sendable {
     mutating func rowsToRemove(from layer: KVLayerView, budgets: [Int]) -> [Int?]?
     /// Rows at the front of every KV head whose attention in decode is not looked at any more.
     var settledRows: Int { get }
+    /// Bytes of what it remembers about rows.
+    var heldBytes: Int { get }
+    /// Most of them for each row of a KV head.
+    var bytesPerRow: Int { get }
 }
 
 extension KVSelector {
@@ -129,6 +133,12 @@ extension KVSelector {
 
     /// All rows are looked at.
     public var settledRows: Int { 0 }
+
+    /// Nothing is remembered.
+    public var heldBytes: Int { 0 }
+
+    /// Nothing is remembered.
+    public var bytesPerRow: Int { 0 }
 
     /// The forced rows, then the best; ties go to the lower position.
     public mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {

@@ -171,7 +171,8 @@ enum Baselines {
         }
         let allocator = AdaptiveHeads(safeguard: try oracle.params.read("alpha_safeguard"))
         let budget = try rows(of: layer.slot.rowCount(ofHead: 0), oracle)
-        let counts = allocator.budgets(layer: 0, budget: budget, scores: scores, forced: KVForcedRows())
+        let counts = allocator.budgets(
+            layer: 0, budget: budget, rowCounts: scores.map(\.count), scores: scores, forced: KVForcedRows())
         let selection = KVSelection.best(of: scores, budgets: counts) { _ in KVForcedRows() }
         try layer.keep(selection)
         return [
