@@ -95,7 +95,7 @@ struct EvalCompare: ParsableCommand {
         let model = try Model.load(choice.model)
         let options = try sessionOptions()
         let context = options.contextLength ?? model.configuration.contextLength
-        let plan = try plan(context: context, style ?? .automatic(for: model))
+        let plan = try plan(context: context, try TaskRunner(model, options, style: style))
         try EvalGridOptions.check(plan.lengths, context: context)
         let run = try CompareRun(
             plan, model, options, style: style, directory: output, startsAnew: force)
@@ -126,12 +126,12 @@ struct EvalCompare: ParsableCommand {
         return options
     }
 
-    private func plan(context: Int, _ style: PromptStyle) throws -> ComparePlan {
-        var plan = ComparePlan(lengths: ComparePlan.lengths(forContext: context, style: style))
+    private func plan(context: Int, _ runner: TaskRunner) throws -> ComparePlan {
+        var plan = ComparePlan(lengths: ComparePlan.lengths(forContext: context, style: runner.style))
         if !policies.isEmpty { plan.policies = policies }
         plan.budgets = try budgetList() ?? plan.budgets
         plan.tasks = try taskList() ?? (cases.isEmpty ? plan.tasks : [])
-        plan.lengths = try grid.lengthList() ?? plan.lengths
+        plan.lengths = try grid.lengthList() ?? runner.lengths(plan.lengths, for: plan.tasks)
         plan.depths = try grid.depthList() ?? plan.depths
         plan.samples = grid.samples ?? plan.samples
         plan.seed = UInt64(grid.seed)

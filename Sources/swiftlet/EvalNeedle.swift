@@ -60,7 +60,7 @@ struct EvalNeedle: ParsableCommand {
         options.policy = try model.policy.policy(for: loaded)
         let context = options.contextLength ?? loaded.configuration.contextLength
         let runner = try TaskRunner(loaded, options, style: put.style)
-        let plan = try plan(context: context, runner.style)
+        let plan = try plan(context: context, runner)
         if let export { return try write(try plan.cases(runner), to: export) }
         try EvalGridOptions.check(plan.lengths, context: context)
         Interrupt.listen()
@@ -83,10 +83,11 @@ struct EvalNeedle: ParsableCommand {
         throw ExitCode(130)
     }
 
-    private func plan(context: Int, _ style: PromptStyle) throws -> NeedleGrid.Plan {
-        var plan = NeedleGrid.Plan(lengths: NeedleGrid.Plan.lengths(forContext: context, style: style))
+    private func plan(context: Int, _ runner: TaskRunner) throws -> NeedleGrid.Plan {
+        var plan = NeedleGrid.Plan(
+            lengths: NeedleGrid.Plan.lengths(forContext: context, style: runner.style))
         plan.task = task
-        plan.lengths = try grid.lengthList() ?? plan.lengths
+        plan.lengths = try grid.lengthList() ?? runner.lengths(plan.lengths, for: [task])
         plan.depths = try grid.depthList() ?? plan.depths
         plan.samples = grid.samples ?? plan.samples
         plan.seed = UInt64(grid.seed)

@@ -33,7 +33,9 @@ public struct TaskFile: Sendable {
         _ bytes: [UInt8], named name: String, metric: AnswerMetric? = nil, skipsBad: Bool = false
     ) throws(SwiftletError) {
         var ids: [String: Int] = [:]
-        let lines = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]  // some editors begin UTF-8 with it
+        let lines = bytes.dropFirst(bytes.starts(with: mark) ? mark.count : 0).split(
+            separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
         for (index, line) in lines.enumerated() {
             guard line.contains(where: { ![0x20, 0x09, 0x0D].contains($0) }) else { continue }
             let place = TaskLine.Place(file: name, number: index + 1)

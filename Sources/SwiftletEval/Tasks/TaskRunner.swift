@@ -52,6 +52,14 @@ public struct TaskRunner {
         TaskGenerator(prompts, haystack: haystack, seed: seed)
     }
 
+    /// Those of some lengths that have room for cases of every task; the greatest if none has.
+    public func lengths(_ lengths: [Int], for tasks: [GeneratedTask]) -> [Int] {
+        let generator = generator()
+        let least = tasks.reduce(0) { max($0, generator.minimumLength(of: $1)) }
+        let fitting = lengths.filter { $0 >= least }
+        return fitting.isEmpty ? Array(lengths.suffix(1)) : fitting
+    }
+
     /// The tokens of a case.
     ///
     /// - Throws: `.limit` if they do not fit the context, with the case and both numbers.

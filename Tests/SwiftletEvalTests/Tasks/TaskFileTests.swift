@@ -14,7 +14,7 @@ import Testing
 
     @Test("a case of few members has defaults")
     func defaults() throws {
-        let found = try #require(try file("\n\(Self.good)\r\n \t\n").cases.first)
+        let found = try #require(try file("\u{FEFF}\n\(Self.good)\r\n \t\n").cases.first)
         #expect(found.id == "line 2" && found.task == "tasks" && found.metric == .exact && !found.needsAll)
         #expect(found.maxTokens == 32 && found.length == nil && found.depth == nil)
         #expect(found.context == "Anna lives in the mill." && found.answers == ["mill"])

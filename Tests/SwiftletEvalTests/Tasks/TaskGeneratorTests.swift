@@ -111,11 +111,20 @@ import Testing
         #expect(error?.code == .limit && error?.message.contains("'multiquery' needs at least") == true)
     }
 
+    @Test("cases of every task fit the length that is said to suffice", arguments: GeneratedTask.allCases)
+    func minimumLength(task: GeneratedTask) throws {
+        let least = try generator().minimumLength(of: task)
+        for sample in 0..<6 { _ = try generator().cases(task, .init(length: least, sample: sample)) }
+        #expect(throws: SwiftletError.self) { try generator().cases(task, .init(length: least - 60)) }
+    }
+
     @Test("a user's text is cut into sentences and used in order, over and over")
     func haystack() throws {
         let text = "One  is here. Two,\nis (also) here?\n\n“Three.” Four"
         #expect(Haystack.sentences(of: text) == ["One is here.", "Two, is (also) here?", "“Three.”", "Four"])
         #expect(Haystack(text: " \n ") == nil)
+        #expect(Haystack.sentences(of: "一。二！三") == ["一。", "二！", "三"])
+        #expect(Haystack.sentences(of: String(repeating: "x ", count: 130)).count == 3)
         let own = try #require(Haystack(text: text))
         let found = try generator(haystack: own).cases(.single, .init(length: 150))[0]
         for word in ["One is here. ", "“Three.” Four One"] { #expect(found.context.contains(word)) }

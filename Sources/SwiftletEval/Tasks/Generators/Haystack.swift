@@ -27,7 +27,8 @@ public struct Haystack: Sendable {
         return hash.hexadecimal
     }
 
-    /// Cuts a text behind full stops, question and exclamation marks, and at empty lines; line ends become spaces.
+    /// Cuts a text behind full stops, question and exclamation marks, at empty lines and after 64 words; line ends
+    /// become spaces.
     static func sentences(of text: String) -> [String] {
         var sentences: [String] = []
         var words: [Substring] = []
@@ -35,19 +36,22 @@ public struct Haystack: Sendable {
             if !words.isEmpty { sentences.append(words.joined(separator: " ")) }
             words = []
         }
-        for line in text.split(separator: "\n", omittingEmptySubsequences: false) {
+        let spaced = ["。", "！", "？"].reduce(text) { $0.replacing($1, with: $1 + " ") }
+        for line in spaced.split(separator: "\n", omittingEmptySubsequences: false) {
             let found = line.split(whereSeparator: \.isWhitespace)
             if found.isEmpty { finish() }
             for word in found {
                 words.append(word)
-                if let mark = word.last(where: { !"\"'”’)]*_".contains($0) }), ".!?".contains(mark) {
-                    finish()
-                }
+                let mark = word.last { !"\"'”’)]*_".contains($0) }
+                if words.count == longestSentence || mark.map(".!?。！？".contains) == true { finish() }
             }
         }
         finish()
         return sentences
     }
+
+    /// Words after which a sentence is cut, so that the filler can be measured out.
+    private static let longestSentence = 64
 
     /// A stream of sentences.
     struct Stream {

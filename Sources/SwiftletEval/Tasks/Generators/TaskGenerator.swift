@@ -57,6 +57,22 @@ public struct TaskGenerator: Sendable {
         return draft.questions.indices.map { draft.case($0, id: "\(id)-\($0 + 1)", place, context: document) }
     }
 
+    /// Tokens in which cases of a task are sure to find room.
+    ///
+    /// - Complexity: makes up a few cases without filler.
+    public func minimumLength(of task: GeneratedTask) -> Int {
+        let samples = (0..<4).map { sample in
+            let draft = draft(of: task, Place(length: 0, sample: sample))
+            return draft.questions.indices.reduce(0) {
+                max($0, length(draft.case($1, id: "", Place(length: 0))))
+            }
+        }
+        return (samples.max() ?? 0) + Self.spread
+    }
+
+    /// Tokens by which cases without filler may differ.
+    private static let spread = 16
+
     /// The longest context with which every question fits.
     private func largest(that limit: Int, _ draft: TaskDraft) -> String? {
         func fits(_ size: Int) -> Bool {
