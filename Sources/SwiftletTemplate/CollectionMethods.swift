@@ -9,7 +9,10 @@ extension Interpreter {
             return try call(name, of: method.receiver, arguments)
         case .dict(let mapping): return try call(method.name, of: mapping, arguments)
         case .list(let items), .tuple(let items):
-            if method.name == "copy" { return method.receiver }
+            if method.name == "copy" {
+                _ = try bind(arguments, [], for: "copy")
+                return method.receiver
+            }
             return try search(method.name, items.values, arguments)
         case .range: return try search(method.name, try elements(of: method.receiver), arguments)
         case .loop(let loop): return try call(method.name, of: loop, arguments)

@@ -9,8 +9,9 @@ extension Interpreter {
         case .items:
             _ = try bind(arguments, [], for: "items")
             if value.isUndefined { return try iterator([]) }
-            let mapping = try mapping(value, "what items takes")
-            return try iterator(DictView(part: .items, mapping: mapping).values)
+            return try iterator { (results) throws(SwiftletError) in
+                results = DictView(part: .items, mapping: try mapping(value, "what items takes")).values
+            }
         case .dictsort: return try sortMembers(value, arguments)
         case .xmlattr: return try xmlAttributes(value, arguments)
         default:

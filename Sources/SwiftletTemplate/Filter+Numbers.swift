@@ -13,7 +13,8 @@ extension Interpreter {
             return number < 0 ? try apply(.negative, value) : .int(number)
         case .int:
             let given = try bind(arguments, ["default", "base"], for: "int")
-            let base = try integer(given[1], "the base of int") ?? 10
+            // A base that is none makes the text no whole number, but perhaps another one.
+            let base = given[1] == nil ? 10 : given[1]?.integer ?? 1
             return try wholeNumber(value, base: base) ?? given[0] ?? .int(0)
         case .float:
             let given = try bind(arguments, ["default"], for: "float")

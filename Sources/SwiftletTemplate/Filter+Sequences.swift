@@ -63,7 +63,9 @@ extension Interpreter {
         }
         let elements = try elements(of: value)
         return try list(
-            try sorted(elements, isReversed: given[0]?.isTrue ?? false) { (element) throws(SwiftletError) in
+            try sorted(
+                elements, isReversed: try integer(given[0], "the argument 'reverse' of sort") ?? 0 != 0
+            ) { (element) throws(SwiftletError) in
                 var keys: [Value] = []
                 for path in paths {
                     keys.append(try sortKey(element, path, isCaseSensitive: isCaseSensitive))
@@ -124,7 +126,8 @@ extension Interpreter {
 
     private func batch(_ value: Value, _ arguments: Arguments) throws(SwiftletError) -> Value {
         let given = try bind(arguments, ["linecount", "fill_with"], required: 1, for: "batch")
-        guard let count = try integer(given[0], "the size of batch") else { return .none }
+        // As in Jinja2, a size that is no whole number is never reached.
+        let count = given[0]?.integer ?? -1
         return try iterator { (results) throws(SwiftletError) in
             var rest = try elements(of: value)[...]
             // As in Jinja2, batches that can never be full hold everything.
@@ -144,8 +147,8 @@ extension Interpreter {
 
     private func sliced(_ value: Value, _ arguments: Arguments) throws(SwiftletError) -> Value {
         let given = try bind(arguments, ["slices", "fill_with"], required: 1, for: "slice")
-        let count = try integer(given[0], "the number of slices") ?? 0
         return try iterator { (results) throws(SwiftletError) in
+            let count = try integer(given[0], "the number of slices") ?? 0
             let elements = try elements(of: value)
             guard count != 0 else { throw problem("slice needs a number of slices that is not 0") }
             guard count > 0 else { return }

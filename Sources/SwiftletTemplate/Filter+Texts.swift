@@ -43,9 +43,11 @@ extension Interpreter {
         case .wordcount:
             _ = try bind(arguments, [], for: "wordcount")
             return .int(Self.wordCount(text))
-        case .wordwrap: return try wordWrap(text, arguments)
+        case .wordwrap:
+            guard value.string != nil else { throw mismatch(value, "what wordwrap takes", "a string") }
+            return try wordWrap(text, arguments)
         case .pprint:
-            _ = try bind(arguments, ["width"], for: "pprint")
+            _ = try bind(arguments, [], for: "pprint")
             return .string(try prettyPrinted(value))
         default: throw problem("the filter '\(filter.rawValue)' is not supported in chat templates")
         }

@@ -42,7 +42,7 @@ extension Interpreter {
         }
         arguments.keywords.append(("caller", .macro(caller)))
         line = expression.line
-        try write(try text(of: try call(function, arguments)))
+        try write(try written(try call(function, arguments)))
     }
 
     private func call(_ macro: Macro, _ arguments: Arguments) throws(SwiftletError) -> String {

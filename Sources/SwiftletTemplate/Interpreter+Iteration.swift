@@ -14,7 +14,7 @@ extension Interpreter {
             return (0..<range.count).map { .int(range.element($0)) }
         case .string(let text), .markup(let text):
             try charge(24, times: text.utf8.count)
-            return text.unicodeScalars.map { value.sameText(String(Character($0))) }
+            return text.unicodeScalars.map { .string(String(Character($0))) }
         case .iterator(let iterator): return try iterator.rest()
         case .undefined: return []
         default: throw problem("a value of type '\(value.typeName)' cannot be iterated over")

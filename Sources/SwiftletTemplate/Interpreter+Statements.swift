@@ -129,9 +129,15 @@ extension Interpreter {
             flow = try execute(body)
         }
         if flow != .normal { return flow }
-        try write(try self.text(of: try filtered(.string(text), filter)))
+        try write(try written(try filtered(.string(text), filter)))
         leave(frame)
         return .normal
+    }
+
+    /// What a block hands on is text; Jinja2 does not turn other values into it.
+    func written(_ value: Value) throws(SwiftletError) -> String {
+        guard let text = value.string else { throw mismatch(value, "what the block makes", "a string") }
+        return text
     }
 
     private func with(

@@ -34,9 +34,12 @@ private struct PercentFormatter {
                 result.unicodeScalars.append(scalar)
             }
         }
-        var mayBeLeft = usesNames
-        if case .dict = values { mayBeLeft = true }
-        if case .list = values, used == 0 { mayBeLeft = true }
+        // As in Python, what has elements but is no tuple may stay unused.
+        let mayBeLeft =
+            switch values {
+            case .dict, .list, .range, .undefined: true
+            default: usesNames
+            }
         guard used == positional.count || mayBeLeft else {
             throw interpreter.problem("not all values were used by the format")
         }

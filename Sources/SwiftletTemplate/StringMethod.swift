@@ -35,8 +35,9 @@ extension Interpreter {
             return receiver.sameText(text.stripped(set, left: method != .rstrip, right: method != .lstrip))
         case .split, .rsplit: return try split(method, receiver, text, arguments)
         case .splitlines:
-            let keeps = try bind(arguments, ["keepends"], for: "splitlines")[0]
-            return try list(text.lines(keepingEnds: keeps?.isTrue ?? false).map(receiver.sameText))
+            let given = try bind(arguments, ["keepends"], for: "splitlines")[0]
+            let keeps = try integer(given, "the argument of splitlines") ?? 0
+            return try list(text.lines(keepingEnds: keeps != 0).map(receiver.sameText))
         case .partition, .rpartition: return try partition(method, receiver, text, arguments)
         case .startswith, .endswith: return .bool(try matches(method, text, arguments))
         case .find, .rfind, .index, .rindex, .count: return .int(try search(method, text, arguments))

@@ -67,8 +67,11 @@ extension Interpreter {
         case .even: return try isEqual(try apply(.modulo, value, .int(2)), .int(0))
         case .defined: return !value.isUndefined
         case .undefined: return value.isUndefined
-        case .filter: return value.string.flatMap(Filter.init(rawValue:)) != nil
-        case .test: return value.string.flatMap(Test.init(name:)) != nil
+        case .filter, .test:
+            // Whatever is asked for must be hashable, as in a dictionary.
+            _ = try key(of: value)
+            guard let name = value.string else { return false }
+            return test == .filter ? Filter(rawValue: name) != nil : Test(name: name) != nil
         case .lower: return try text(of: value).has(.islower)
         case .upper: return try text(of: value).has(.isupper)
         case .string: return value.string != nil

@@ -1004,6 +1004,26 @@ s * 0
 '' * 1000000
 [] * 1000000
 'x' * 5 | length
+2.5 | wordwrap
+'x' | pprint(2)
+ll.copy(1)
+''.splitlines([])
+'a\nb'.splitlines(1)
+d is filter
+[] is test
+'' | sort('')
+'x' % missing
+'x' % l
+'x' % d.items()
+1 | items
+not (1 | items)
+'ab' | batch([]) | list
+'ab' | slice('') is iterable
+'12' | int(5, 'x')
+'12.5' | int(5, 'x')
+('<b' | e) | list
+('<b' | e)[0]
+('<b' | e).split('&')
 """.strip("\n").split("\n")
 
 # Whole templates.
