@@ -108,6 +108,50 @@ SL_INLINE I i_piece(const uint8_t *p, size_t stride) {
                          _mm_loadu_si128((const __m128i *)(p + 12 * stride)));
 }
 
+// A set of numbers below SL_INDEXED_BITS, one bit each.
+#define SL_INDEXED_BITS 4096
+typedef struct {
+    I words[SL_INDEXED_BITS / 512];
+} indexed_bits;
+
+// The numbers n < count of which bit `bit` of bytes[n] is set.
+SL_INLINE void index_bits(const uint8_t *bytes, size_t count, int bit, indexed_bits *set) {
+    uint64_t words[SL_INDEXED_BITS / 64] = {0};
+    for (size_t n = 0; n < count; n += 64) {
+        const __mmask64 some = count - n < 64 ? ((__mmask64)1 << (count - n)) - 1 : ~(__mmask64)0;
+        words[n / 64] = _mm512_mask_test_epi8_mask(some, _mm512_maskz_loadu_epi8(some, bytes + n),
+                                                   _mm512_set1_epi8((char)(1 << bit)));
+    }
+    memcpy(set, words, sizeof words);
+}
+
+// Which of 32 numbers below SL_INDEXED_BITS are in the set: 256 words of 16 bits are looked up.
+SL_INLINE uint32_t bits_at(const indexed_bits *set, const uint16_t *numbers) {
+    const I number = _mm512_loadu_si512(numbers), word = _mm512_srli_epi16(number, 4);
+    I found[4];
+    SL_UNROLL for (int k = 0; k < 4; k++) {
+        found[k] = _mm512_permutex2var_epi16(set->words[2 * k], word, set->words[2 * k + 1]);
+    }
+    const __mmask32 odd = _mm512_test_epi16_mask(word, _mm512_set1_epi16(64));
+    const __mmask32 upper = _mm512_test_epi16_mask(word, _mm512_set1_epi16(128));
+    const I low = _mm512_mask_blend_epi16(odd, found[0], found[1]);
+    const I high = _mm512_mask_blend_epi16(odd, found[2], found[3]);
+    const I bit = _mm512_and_si512(number, _mm512_set1_epi16(15));
+    return _mm512_test_epi16_mask(_mm512_mask_blend_epi16(upper, low, high),
+                                  _mm512_sllv_epi16(_mm512_set1_epi16(1), bit));
+}
+
+// Writes first + i for every bit i that is set, ascending, and perhaps 16 numbers more; returns how many there are.
+SL_INLINE size_t put_numbers(uint32_t bits, uint32_t first, uint32_t *numbers) {
+    const I low = _mm512_add_epi32(_mm512_set1_epi32((int32_t)first),
+                                   _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
+    const I high = _mm512_add_epi32(low, _mm512_set1_epi32(16));
+    const size_t count = (size_t)__builtin_popcount(bits & 0xffff);
+    _mm512_storeu_si512(numbers, _mm512_maskz_compress_epi32((__mmask16)bits, low));
+    _mm512_storeu_si512(numbers + count, _mm512_maskz_compress_epi32((__mmask16)(bits >> 16), high));
+    return count + (size_t)__builtin_popcount(bits >> 16);
+}
+
 SL_INLINE I i_low32(I a, I b) { return _mm512_unpacklo_epi32(a, b); }
 SL_INLINE I i_high32(I a, I b) { return _mm512_unpackhi_epi32(a, b); }
 SL_INLINE I i_low64(I a, I b) { return _mm512_unpacklo_epi64(a, b); }

@@ -111,57 +111,146 @@ SL_FN void k_pq_add_softmax(float *dots, const float *counts, float scale, float
     for (; i < n; i++) scores[i] = s_fma(factor, dots[i], scores[i]);
 }
 
-// Orders numbers as integers: larger stays larger, both zeros are one, NaN is the smallest.
-SL_INLINE uint32_t pq_order(float x) {
-    if (x != x) return 0;
-    const uint32_t bits = sl_bits_of_float(x + 0.0f);
-    return bits >> 31 ? ~bits : bits | 0x80000000;
+// The number whose place among all numbers from −∞ up is `order`, counted from that of −∞.
+SL_INLINE float pq_number(uint32_t order) {
+    order += 0x007fffff;
+    return sl_float_of_bits(order >> 31 ? order & 0x7fffffff : ~order);
 }
 
-// The digits of the order are looked at from the top; each pass counts the tokens of the items that agree with
-// the digits already known.
+// The place of a number that is not NaN; both zeros have that of +0.
+SL_INLINE uint32_t pq_order(float x) {
+    const uint32_t bits = sl_bits_of_float(x + 0.0f);
+    return (bits >> 31 ? ~bits : bits | 0x80000000) - 0x007fffff;
+}
+
+// Tokens of the items above a number, or of all items that are numbers at all: whole numbers below 2²⁴, so that
+// their order does not matter.
+SL_INLINE size_t tokens_above(const bool all, float bound, const float *scores, const float *counts, size_t n) {
+    enum { SUMS = 4 };
+    PV sums[SUMS] = {{0}};
+    const PV one = (PV){0} + 1;
+    size_t i = 0;
+    for (; i + SUMS * LANES <= n; i += SUMS * LANES) {
+        SL_UNROLL for (int k = 0; k < SUMS; k++) {
+            const PV x = pv_load(scores + i + k * LANES), tokens = counts ? pv_load(counts + i + k * LANES) : one;
+            sums[k] += (PV)((PI)tokens & (all ? x == x : x > bound));
+        }
+    }
+    sums[0] += sums[1] + (sums[2] + sums[3]);
+    float sum = 0;
+    for (int lane = 0; lane < LANES; lane++) sum += sums[0][lane];
+    for (; i < n; i++) {
+        if (all ? scores[i] == scores[i] : scores[i] > bound) sum += counts ? counts[i] : 1;
+    }
+    return (size_t)sum;
+}
+
+// The score at which the tokens wanted are reached is the lowest with fewer above it: halving what it can be
+// takes 32 sweeps at most.
 SL_FN size_t k_pq_rank(const float *scores, const float *counts, size_t n, size_t wanted, uint8_t *ranks) {
     if (wanted == 0) {
         memset(ranks, 0, n);
         return 0;
     }
-    enum { DIGIT = 11 };
-    const int shifts[] = {21, 10, 0}, widths[] = {DIGIT, DIGIT, 10};
-    uint32_t threshold = 0;
-    for (int pass = 0; pass < 3; pass++) {
-        uint32_t tokens[1 << DIGIT] = {0};
-        const int shift = shifts[pass], known = shift + widths[pass];
-        const uint32_t mask = (1u << widths[pass]) - 1;
-        for (size_t i = 0; i < n; i++) {
-            const uint32_t order = pq_order(scores[i]);
-            if (pass > 0 && (order ^ threshold) >> known) continue;
-            tokens[order >> shift & mask] += counts ? (uint32_t)counts[i] : 1;
+    const size_t numbers = tokens_above(true, 0, scores, counts, n);
+    if (numbers < wanted) {
+        for (size_t i = 0; i < n; i++) ranks[i] = scores[i] == scores[i] ? 2 : 1;
+        return wanted - numbers;
+    }
+    uint32_t low = 0, high = pq_order(INFINITY);
+    size_t above = 0;
+    while (low < high && above != wanted) {
+        const uint32_t middle = low + (high - low) / 2;
+        above = tokens_above(false, pq_number(middle), scores, counts, n);
+        if (above > wanted) {
+            low = middle + 1;
+        } else {
+            high = middle;
         }
-        uint32_t digit = mask;
-        while (digit > 0 && tokens[digit] < wanted) wanted -= tokens[digit--];
-        threshold |= digit << shift;
     }
+    const float bound = pq_number(high);
+    above = tokens_above(false, bound, scores, counts, n);
     for (size_t i = 0; i < n; i++) {
-        const uint32_t order = pq_order(scores[i]);
-        ranks[i] = order > threshold ? 2 : order == threshold;
+        ranks[i] = (uint8_t)((scores[i] > bound ? 2 : 0) | (scores[i] == bound ? 1 : 0));
     }
-    return wanted;
+    return wanted - above;
 }
 
-SL_FN size_t k_pq_collect(const uint8_t *ranks, const uint16_t *classes, size_t n, size_t ties, uint32_t first,
-                          uint32_t *rows) {
-    size_t count = 0;
-    for (size_t i = 0; i < n; i++) {
-        const uint8_t rank = ranks[classes ? classes[i] : i];
-        rows[count] = first + (uint32_t)i;
-        size_t taken = rank >> 1;
-        if (rank == 1 && ties > 0) {
-            taken = 1;
-            ties--;
-        }
-        count += taken;
+enum { SL_PQ_TOKENS = 32 };            // looked at together
+
+// Bit `bit` of SL_PQ_TOKENS bytes, the first byte lowest: each product moves the lowest bits of eight bytes into one.
+SL_INLINE uint32_t bits_of_bytes(int bit, const uint8_t *bytes) {
+    uint32_t bits = 0;
+    for (int i = 0; i < SL_PQ_TOKENS; i += 8) {
+        uint64_t eight;
+        memcpy(&eight, bytes + i, sizeof eight);
+        bits |= (uint32_t)((eight >> bit & 0x0101010101010101) * 0x0102040810204080 >> 56) << i;
     }
+    return bits;
+}
+
+#ifndef SL_INDEXED_BITS
+// Writes first + i for every bit i that is set, ascending, and perhaps 16 numbers more; returns how many there are.
+SL_INLINE size_t put_numbers(uint32_t bits, uint32_t first, uint32_t *numbers) {
+    size_t count = 0;
+    for (; bits; bits &= bits - 1) numbers[count++] = first + (uint32_t)__builtin_ctz(bits);
     return count;
+}
+#endif
+
+// The lowest `count` of the bits that are set.
+SL_INLINE uint32_t lowest_bits(uint32_t bits, size_t count) {
+    uint32_t taken = 0;
+    for (; bits && count; count--) {
+        taken |= bits & -bits;
+        bits &= bits - 1;
+    }
+    return taken;
+}
+
+typedef struct {
+    size_t count, ties;                     // tokens found; tokens of rank 1 still wanted
+    uint32_t *rows;
+} collection;
+
+// Adds the `whole` ones and the first of the `tied` ones of SL_PQ_TOKENS tokens from `first` on.
+SL_INLINE void collect(collection *c, uint32_t first, uint32_t whole, uint32_t tied) {
+    if (c->ties > 0) {
+        tied = lowest_bits(tied, c->ties);
+        c->ties -= (size_t)__builtin_popcount(tied);
+        whole |= tied;
+    }
+    c->count += put_numbers(whole, first, c->rows + c->count);
+}
+
+SL_FN size_t k_pq_collect(const uint8_t *ranks, const uint16_t *classes, size_t items, size_t n, size_t ties,
+                          uint32_t first, uint32_t *rows) {
+    collection c = {0, ties, rows};
+    size_t i = 0;
+#ifdef SL_INDEXED_BITS
+    if (classes && items <= SL_INDEXED_BITS) {
+        indexed_bits whole, tied;
+        index_bits(ranks, items, 1, &whole);
+        index_bits(ranks, items, 0, &tied);
+        for (; i + SL_PQ_TOKENS <= n; i += SL_PQ_TOKENS) {
+            collect(&c, first + (uint32_t)i, bits_at(&whole, classes + i),
+                    c.ties > 0 ? bits_at(&tied, classes + i) : 0);
+        }
+    }
+#else
+    (void)items;
+#endif
+    for (; i + SL_PQ_TOKENS <= n; i += SL_PQ_TOKENS) {
+        uint8_t looked_up[SL_PQ_TOKENS];
+        for (size_t t = 0; classes && t < SL_PQ_TOKENS; t++) looked_up[t] = ranks[classes[i + t]];
+        const uint8_t *found = classes ? looked_up : ranks + i;
+        collect(&c, first + (uint32_t)i, bits_of_bytes(1, found), bits_of_bytes(0, found));
+    }
+    for (; i < n; i++) {
+        const uint8_t rank = ranks[classes ? classes[i] : i];
+        collect(&c, first + (uint32_t)i, rank == 2, rank == 1);
+    }
+    return c.count;
 }
 
 SL_INLINE void copy_row(uint8_t *to, const uint8_t *from, size_t bytes) {
@@ -175,21 +264,22 @@ SL_INLINE void fetch_row(const uint8_t *row, size_t bytes) {
     for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b);
 }
 
-SL_FN void k_gather_rows(const sl_kv_page *pages, const uint32_t *rows, size_t n, size_t key_bytes,
-                         size_t value_bytes, void *keys, void *values) {
+SL_FN void k_gather_rows(const sl_kv_rows *kv, const uint32_t *rows, size_t n, size_t key_bytes,
+                         size_t value_bytes, void *keys, void *values, int32_t *positions) {
     enum { AHEAD = 16 };
     for (size_t i = 0; i < n + AHEAD; i++) {
         if (i < n) {
-            const sl_kv_page *page = pages + rows[i] / SL_PAGE_ROWS;
+            const sl_kv_page *page = kv->pages + rows[i] / SL_PAGE_ROWS;
             const size_t row = rows[i] % SL_PAGE_ROWS;
             fetch_row((const uint8_t *)page->keys + row * key_bytes, key_bytes);
             fetch_row((const uint8_t *)page->values + row * value_bytes, value_bytes);
         }
         if (i < AHEAD) continue;
         const size_t target = i - AHEAD, row = rows[target] % SL_PAGE_ROWS;
-        const sl_kv_page *page = pages + rows[target] / SL_PAGE_ROWS;
+        const sl_kv_page *page = kv->pages + rows[target] / SL_PAGE_ROWS;
         copy_row((uint8_t *)keys + target * key_bytes, (const uint8_t *)page->keys + row * key_bytes, key_bytes);
         copy_row((uint8_t *)values + target * value_bytes, (const uint8_t *)page->values + row * value_bytes,
                  value_bytes);
+        positions[target] = kv->positions[rows[target]];
     }
 }

@@ -25,6 +25,7 @@ struct ChosenAttention {
 
     /// Writes `[heads, valueSize]`.
     func attend(into output: UnsafeMutablePointer<Float>) {
+        precondition(slot.movesRowsSingly, "single rows are fetched from pages of several formats")
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
         let rows = choices.indices.map(gatheredRows)
@@ -112,52 +113,34 @@ func rowBytes(_ format: sl_format, _ size: Int) -> Int {
 extension Kernels {
     /// Copies at most ``blockRows`` rows together and lends the copy.
     ///
-    /// Rows in one format keep it; rows in several become floats.
-    ///
     /// - Parameters:
-    ///   - chosen: rows of `kv`.
+    ///   - kv: rows that are all in the formats of the first.
+    ///   - chosen: rows of `kv`, at least one.
     ///   - memory: room for ``blockRows`` keys and values of floats.
     fileprivate func withGathered<Result>(
         _ kv: sl_kv_rows, _ chosen: UnsafeBufferPointer<UInt32>, into memory: UnsafeMutablePointer<Float>,
         _ body: (sl_kv_rows) -> Result
     ) -> Result {
-        let first = kv.pages[Int(chosen[0]) / Kernels.pageRows]
-        let isUniform = chosen.allSatisfy {
-            let page = kv.pages[Int($0) / Kernels.pageRows]
-            return page.key_format == first.key_format && page.value_format == first.value_format
-        }
-        let formats = isUniform ? (first.key_format, first.value_format) : (SL_F32, SL_F32)
-        let keyBytes = rowBytes(formats.0, kv.key_size)
-        let valueBytes = rowBytes(formats.1, kv.value_size)
+        let first = kv.pages[0]
+        let keyBytes = rowBytes(first.key_format, kv.key_size)
+        let valueBytes = rowBytes(first.value_format, kv.value_size)
         let keys = UnsafeMutableRawPointer(memory)
         let values = UnsafeMutableRawPointer(memory + Kernels.blockRows * kv.key_size)
-        if isUniform {
-            table.pointee.gather_rows(
-                kv.pages, chosen.baseAddress, chosen.count, keyBytes, valueBytes, keys, values)
-        } else {
-            for (target, row) in chosen.enumerated() {
-                let (page, offset) = Int(row).quotientAndRemainder(dividingBy: Kernels.pageRows)
-                let stored = kv.pages[page]
-                dequantize(
-                    stored.key_format, stored.keys + offset * rowBytes(stored.key_format, kv.key_size),
-                    into: memory + target * kv.key_size, count: kv.key_size)
-                dequantize(
-                    stored.value_format,
-                    stored.values + offset * rowBytes(stored.value_format, kv.value_size),
-                    into: memory + Kernels.blockRows * kv.key_size + target * kv.value_size,
-                    count: kv.value_size)
-            }
-        }
         let pageCount = (chosen.count + Kernels.pageRows - 1) / Kernels.pageRows
         return withUnsafeTemporaryAllocation(of: sl_kv_page.self, capacity: pageCount) { pages in
             withUnsafeTemporaryAllocation(of: Int32.self, capacity: chosen.count) { positions in
+                withUnsafePointer(to: kv) { kv in
+                    table.pointee.gather_rows(
+                        kv, chosen.baseAddress, chosen.count, keyBytes, valueBytes, keys, values,
+                        positions.baseAddress)
+                }
                 for page in 0..<pageCount {
                     pages[page] = sl_kv_page(
                         keys: keys + page * Kernels.pageRows * keyBytes,
-                        values: values + page * Kernels.pageRows * valueBytes, key_format: formats.0,
-                        value_format: formats.1, keys_by_channel: false)
+                        values: values + page * Kernels.pageRows * valueBytes,
+                        key_format: first.key_format, value_format: first.value_format,
+                        keys_by_channel: false)
                 }
-                for (target, row) in chosen.enumerated() { positions[target] = kv.positions[Int(row)] }
                 return body(
                     sl_kv_rows(
                         pages: pages.baseAddress, positions: positions.baseAddress, row_count: chosen.count,

@@ -29,6 +29,9 @@ package protocol KVRetrieval: Sendable {
     /// Bytes of everything remembered about the rows.
     var heldBytes: Int { get }
 
+    /// Bytes of what a choice in one layer looks through.
+    func tableBytes(ofLayer layer: Int) -> Int
+
     /// Refuses layers that it cannot choose rows of.
     func validate(layers: [KVLayerShape]) throws(SwiftletError)
 

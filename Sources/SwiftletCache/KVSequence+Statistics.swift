@@ -47,7 +47,7 @@ extension KVSequence {
     func noteRead(layer: Int, position: Int32, choices: [KVRowChoice]? = nil) {
         let slot = slot(of: layer)
         if let choices {
-            let tables = (retrieval?.heldBytes ?? 0) / layout.storingLayers.count
+            let tables = retrieval?.tableBytes(ofLayer: layout.owners[layer]) ?? 0
             let rows = choices.enumerated().map { head, choice in
                 choice.rows.count + slot.rowCount(ofHead: head) - choice.tail
             }

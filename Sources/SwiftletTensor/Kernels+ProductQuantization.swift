@@ -62,7 +62,7 @@ extension Kernels {
         table.pointee.pq_add_softmax(dots, counts, scale, scores, count)
     }
 
-    /// Ranks items so that ``collect(ranks:classes:count:ties:first:into:)`` finds the `wanted` best tokens.
+    /// Ranks items so that ``collect(ranks:items:classes:count:ties:first:into:)`` finds the `wanted` best tokens.
     ///
     /// - Parameters:
     ///   - scores: shape `[count]`; NaN is the smallest.
@@ -72,7 +72,7 @@ extension Kernels {
     ///   - ranks: overwritten, shape `[count]`: 2 for items taken whole, 1 for the score at which `wanted` is
     ///     reached, 0 for the others.
     /// - Returns: how many tokens of rank 1 are still wanted.
-    /// - Complexity: four passes over the items, no sorting.
+    /// - Complexity: up to 34 sweeps over the items, no sorting.
     package func rank(
         scores: UnsafePointer<Float>, counts: UnsafePointer<Float>?, count: Int, wanted: Int,
         into ranks: UnsafeMutablePointer<UInt8>
@@ -81,22 +81,26 @@ extension Kernels {
         return table.pointee.pq_rank(scores, counts, count, wanted, ranks)
     }
 
+    /// Numbers that collecting may write past the last one.
+    package static var collectSlack: Int { Int(SL_COLLECT_SLACK) }
+
     /// Writes the tokens of rank 2 and the first `ties` of rank 1, ascending.
     ///
     /// - Parameters:
-    ///   - ranks: of every item.
+    ///   - ranks: of every item, shape `[items]`.
+    ///   - items: how many; at least `count` if there are no classes.
     ///   - classes: the item of every token, shape `[count]`, or `nil` if token `i` is item `i`.
     ///   - count: tokens.
     ///   - ties: what ``rank(scores:counts:count:wanted:into:)`` returned.
     ///   - first: added to every token's number.
-    ///   - rows: overwritten; has room for one more than what is collected.
+    ///   - rows: overwritten; has room for ``collectSlack`` more than what is collected.
     /// - Returns: the number of tokens collected.
     package func collect(
-        ranks: UnsafePointer<UInt8>, classes: UnsafePointer<UInt16>?, count: Int, ties: Int, first: Int,
-        into rows: UnsafeMutablePointer<UInt32>
+        ranks: UnsafePointer<UInt8>, items: Int, classes: UnsafePointer<UInt16>?, count: Int, ties: Int,
+        first: Int, into rows: UnsafeMutablePointer<UInt32>
     ) -> Int {
         precondition(
             count >= 0 && first >= 0 && first <= Int(UInt32.max) - count, "\(count) tokens from \(first)")
-        return table.pointee.pq_collect(ranks, classes, count, ties, UInt32(first), rows)
+        return table.pointee.pq_collect(ranks, classes, items, count, ties, UInt32(first), rows)
     }
 }

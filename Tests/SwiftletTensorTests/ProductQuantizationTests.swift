@@ -147,9 +147,9 @@ struct ProductQuantizationTests {
         var ranks = [UInt8](repeating: 9, count: max(scores.count, 1))
         let ties = kernels.rank(
             scores: scores, counts: counts, count: scores.count, wanted: wanted, into: &ranks)
-        var rows = [UInt32](repeating: 0, count: wanted + 1)
+        var rows = [UInt32](repeating: 0, count: wanted + Kernels.collectSlack)
         let found = kernels.collect(
-            ranks: ranks, classes: classes, count: tokens, ties: ties, first: 7, into: &rows)
+            ranks: ranks, items: scores.count, classes: classes, count: tokens, ties: ties, first: 7, into: &rows)
         return Array(rows[..<min(found, rows.count)])
     }
 }

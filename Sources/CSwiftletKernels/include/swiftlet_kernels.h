@@ -32,7 +32,7 @@ typedef enum sl_isa { SL_ISA_SCALAR, SL_ISA_AVX2, SL_ISA_AVXVNNI, SL_ISA_AVX512,
 typedef enum sl_rope_pairing { SL_ROPE_HALVES, SL_ROPE_ADJACENT } sl_rope_pairing;
 
 // Rows per page of a cache, and per block of rows whose attention is summed up apart.
-enum { SL_PAGE_ROWS = 64, SL_BLOCK_ROWS = 256 };
+enum { SL_PAGE_ROWS = 64, SL_BLOCK_ROWS = 256, SL_COLLECT_SLACK = 16 };
 
 // Keys and values of SL_PAGE_ROWS rows, row after row; all of that memory can be read, used or not.
 typedef struct sl_kv_page {
@@ -180,12 +180,13 @@ typedef struct sl_kernels {
     // wanted ≤ Σ counts < 2²⁴; NaN counts as the smallest score.
     size_t (*pq_rank)(const float *scores, const float *counts, size_t n, size_t wanted, uint8_t *ranks);
     // rows = first + i, ascending, of the tokens whose item has rank 2, and of the first `ties` with rank 1.
-    // Token i < n is of item classes[i] (NULL: i). Returns their number; writes one row past them.
-    size_t (*pq_collect)(const uint8_t *ranks, const uint16_t *classes, size_t n, size_t ties, uint32_t first,
-                         uint32_t *rows);
-    // Copies rows[n] of some pages together, keys of key_bytes and values of value_bytes each.
-    void (*gather_rows)(const sl_kv_page *pages, const uint32_t *rows, size_t n, size_t key_bytes,
-                        size_t value_bytes, void *keys, void *values);
+    // Token i < n is of item classes[i] < items (NULL: i). Returns their number; may write SL_COLLECT_SLACK numbers
+    // past them.
+    size_t (*pq_collect)(const uint8_t *ranks, const uint16_t *classes, size_t items, size_t n, size_t ties,
+                         uint32_t first, uint32_t *rows);
+    // Copies rows[n] of `kv` together, keys of key_bytes and values of value_bytes each, and their positions.
+    void (*gather_rows)(const sl_kv_rows *kv, const uint32_t *rows, size_t n, size_t key_bytes, size_t value_bytes,
+                        void *keys, void *values, int32_t *positions);
 } sl_kernels;
 
 // The table of one instruction set, or NULL where this machine or build lacks it.

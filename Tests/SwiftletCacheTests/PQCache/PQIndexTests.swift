@@ -73,7 +73,7 @@ struct PQIndexTests {
                     queries: queries, group: group, scale: 0.25, candidates: candidates, kernels: Self.kernels
                 )
                 : index.dots(with: queries, candidates: candidates, kernels: Self.kernels)
-            var rows = [UInt32](repeating: 0, count: wanted + 1)
+            var rows = [UInt32](repeating: 0, count: wanted + Kernels.collectSlack)
             index.select(
                 wanted, queries: queries, group: group, scale: 0.25, candidates: candidates, first: 5,
                 into: &rows, scratch: &scratch, kernels: Self.kernels)

@@ -80,7 +80,7 @@ extension PQIndex {
         scale: Float, scratch: inout Scratch, kernels: Kernels
     ) -> KVRowChoice {
         let total = budget.sinks + budget.fetched
-        let rows = [UInt32](unsafeUninitializedCapacity: total + 1) { rows, count in
+        let rows = [UInt32](unsafeUninitializedCapacity: total + Kernels.collectSlack) { rows, count in
             guard let base = rows.baseAddress else { return }
             for row in 0..<budget.sinks { base[row] = UInt32(row) }
             select(

@@ -68,6 +68,8 @@ package struct PQCacheRetrieval: KVRetrieval {
 
     package var heldBytes: Int { layers.reduce(0) { $0 + ($1?.heldBytes ?? 0) } }
 
+    package func tableBytes(ofLayer layer: Int) -> Int { self.layer(layer)?.heldBytes ?? 0 }
+
     package func validate(layers: [KVLayerShape]) throws(SwiftletError) {
         for (layer, shape) in layers.enumerated() {
             if let window = shape.window {

@@ -203,10 +203,10 @@ extension PQIndex {
     ///   - scale: factor of `q·k` before the softmax.
     ///   - candidates: the first so many tokens of the index; more than `wanted`.
     ///   - first: the row of the index's first token.
-    ///   - rows: receives the chosen rows, ascending; has room for `wanted + 1`.
+    ///   - rows: receives the chosen rows, ascending; has room for ``Kernels/collectSlack`` more.
     /// - Complexity: `group × clusters × size` multiply-adds for the tables, `group × subspaces` additions and
-    ///   `group` exponentials per class or candidate (none of the latter if `group` is 1), four passes to rank
-    ///   them and one over the candidates.
+    ///   `group` exponentials per class or candidate (none of the latter if `group` is 1), up to 34 sweeps over
+    ///   them to rank them and one over the candidates.
     package mutating func select(
         _ wanted: Int, queries: UnsafePointer<Float>, group: Int, scale: Float, candidates: Int, first: Int,
         into rows: UnsafeMutablePointer<UInt32>, scratch: inout Scratch, kernels: Kernels
@@ -224,9 +224,8 @@ extension PQIndex {
         columns[0].withUnsafeBytes { classes in
             let classes = classes.baseAddress?.assumingMemoryBound(to: UInt16.self)
             let found = kernels.collect(
-                ranks: scratch.ranks, classes: shape.hasClasses ? classes : nil, count: candidates,
-                ties: ties,
-                first: first, into: rows)
+                ranks: scratch.ranks, items: items, classes: shape.hasClasses ? classes : nil,
+                count: candidates, ties: ties, first: first, into: rows)
             precondition(found == wanted, "\(found) candidates found, \(wanted) wanted")
         }
     }
