@@ -88,6 +88,36 @@ SL_FN void look(const row_tile *r, const sl_queries *q, size_t token, visibility
     seen->dense = seen_rows == seen->end - seen->begin;
 }
 
+// Rows that lie apart and are copied together page by page, while the memory sends those of the next page.
+typedef struct {
+    const sl_kv_rows *kv;
+    const uint32_t *rows;
+    size_t count, asked;                        // rows; those that the memory has been asked for
+    size_t key_bytes, value_bytes;              // of a row
+    uint8_t *keys, *values;                     // of the page that is attended to
+    int32_t *positions;
+} row_stream;
+
+// Asks for some more rows.
+SL_INLINE void ask(row_stream *s, size_t rows) {
+    const size_t end = s->count - s->asked < rows ? s->count : s->asked + rows;
+    for (; s->asked < end; s->asked++) {
+        const sl_kv_page *page = s->kv->pages + s->rows[s->asked] / SL_PAGE_ROWS;
+        const size_t row = s->rows[s->asked] % SL_PAGE_ROWS;
+        const uint8_t *key = (const uint8_t *)page->keys + row * s->key_bytes;
+        const uint8_t *value = (const uint8_t *)page->values + row * s->value_bytes;
+        for (size_t b = 0; b < s->key_bytes; b += 64) prefetch(key + b);
+        for (size_t b = 0; b < s->value_bytes; b += 64) prefetch(value + b);
+    }
+}
+
+SL_INLINE void copy_row(uint8_t *to, const uint8_t *from, size_t bytes) {
+    const size_t step = sizeof(V);
+    size_t b = 0;
+    for (; b + step <= bytes; b += step) v_store(to + b, v_load(from + b));
+    memcpy(to + b, from + b, bytes - b);
+}
+
 // Where attention keeps what it works on; see sl_attend_scratch.
 typedef struct {
     float *keys, *spare, *values, *scores;      // of one page
@@ -97,7 +127,14 @@ typedef struct {
     coded_query *codes;                         // [query rows, key_size / SL_SMALL_BLOCK]
     float *left;                                // where the caller wants scores, [query rows, left_stride]
     size_t left_stride;
+    row_stream *stream;                         // of rows to ask for while others are attended to, or NULL
 } workspace;
+
+enum { ASKED_AT_ONCE = SL_PAGE_ROWS / 4 };      // four times per page, so that few wait for each other
+
+SL_INLINE void ask_for_more(workspace *w) {
+    if (w->stream) ask(w->stream, ASKED_AT_ONCE);
+}
 
 SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
     workspace w;
@@ -113,6 +150,7 @@ SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
     w.codes = (coded_query *)(void *)(w.total + SL_QUERY_TILE);
     w.left = NULL;
     w.left_stride = 0;
+    w.stream = NULL;
     return w;
 }
 
@@ -260,8 +298,11 @@ SL_FN void attend_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, w
     const size_t n = kv->value_size;
     const bool last = r->positions + SL_PAGE_ROWS >= kv->positions + kv->row_count;
     const sl_kv_page *next = r->page + (last ? 0 : 1);
+    ask_for_more(w);
     take_keys(kv, r, next, w);
+    ask_for_more(w);
     score(kv, t, r, w);
+    ask_for_more(w);
     sl_format format = r->page->value_format;
     value_page v = {r->page->values, next->values, row_bytes(format, n), n, w->out};
     if (!reads_in_place(format, t->count)) {
@@ -277,6 +318,12 @@ SL_FN void attend_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, w
     }
 }
 
+SL_INLINE void begin_block(const query_tile *t, size_t value_size, workspace *w) {
+    for (size_t i = 0; i < t->count; i++) w->most[i] = -INFINITY;
+    memset(w->sums, 0, t->count * LANES * sizeof(float));
+    memset(w->out, 0, t->count * value_size * sizeof(float));
+}
+
 // What one block of rows gives a tile, in most, sums and out; false if no query row sees any of it.
 SL_FN bool attend_block(const sl_kv_rows *kv, query_tile *t, size_t block, workspace *w) {
     bool seen = false;
@@ -288,13 +335,38 @@ SL_FN bool attend_block(const sl_kv_rows *kv, query_tile *t, size_t block, works
             for (size_t i = 0; i < t->count; i++) leave(w, kv, t, &r, i, NULL);
             continue;
         }
-        if (!seen) {
-            for (size_t i = 0; i < t->count; i++) w->most[i] = -INFINITY;
-            memset(w->sums, 0, t->count * LANES * sizeof(float));
-            memset(w->out, 0, t->count * kv->value_size * sizeof(float));
-            seen = true;
-        }
+        if (!seen) begin_block(t, kv->value_size, w);
+        seen = true;
         attend_page(kv, t, &r, w);
+    }
+    return seen;
+}
+
+// The same for chosen rows.
+SL_FN bool attend_chosen_block(row_stream *s, query_tile *t, size_t block, workspace *w) {
+    bool seen = false;
+    const size_t begin = block * SL_BLOCK_ROWS, rest = s->count - begin;
+    const size_t end = rest < SL_BLOCK_ROWS ? s->count : begin + SL_BLOCK_ROWS;
+    sl_kv_page page = s->kv->pages[0];
+    page.keys = s->keys;
+    page.values = s->values;
+    for (size_t first = begin; first < end; first += SL_PAGE_ROWS) {
+        const size_t count = end - first < SL_PAGE_ROWS ? end - first : SL_PAGE_ROWS;
+        ask_for_more(w);
+        for (size_t i = 0; i < count; i++) {
+            const uint32_t number = s->rows[first + i], row = number % SL_PAGE_ROWS;
+            const sl_kv_page *from = s->kv->pages + number / SL_PAGE_ROWS;
+            copy_row(s->keys + i * s->key_bytes, (const uint8_t *)from->keys + row * s->key_bytes, s->key_bytes);
+            copy_row(s->values + i * s->value_bytes, (const uint8_t *)from->values + row * s->value_bytes,
+                     s->value_bytes);
+            s->positions[i] = s->kv->positions[number];
+        }
+        const sl_kv_rows kv = {&page, s->positions, count, s->kv->key_size, s->kv->value_size};
+        const row_tile r = row_tile_at(&kv, t, 0);
+        if (r.hidden) continue;
+        if (!seen) begin_block(t, kv.value_size, w);
+        seen = true;
+        attend_page(&kv, t, &r, w);
     }
     return seen;
 }
@@ -356,6 +428,16 @@ SL_FN void k_attend(const sl_kv_rows *kv, const sl_queries *q, float *out, size_
     }
 }
 
+// Writes what a block gave a tile, [query row, value_size + 2].
+SL_INLINE void put_partials(const query_tile *t, size_t n, bool seen, const workspace *w, float *partials) {
+    for (size_t i = 0; i < t->count; i++) {
+        float *partial = partials + (t->first + i) * (n + 2);
+        if (seen) memcpy(partial, w->out + i * n, n * sizeof(float));
+        partial[n] = seen ? w->most[i] : -INFINITY;
+        partial[n + 1] = seen ? v_sum(v_load(w->sums + i * LANES)) : 0;
+    }
+}
+
 SL_FN void k_attend_blocks(const sl_kv_rows *kv, const sl_queries *q, size_t first_block, size_t count,
                            float *partials, float *scores, size_t scores_stride, float *scratch) {
     const size_t total = q->token_count * q->group, n = kv->value_size;
@@ -367,12 +449,30 @@ SL_FN void k_attend_blocks(const sl_kv_rows *kv, const sl_queries *q, size_t fir
         query_tile_at(&t, q, kv->key_size, first);
         for (size_t block = 0; block < count; block++) {
             const bool seen = attend_block(kv, &t, first_block + block, &w);
-            for (size_t i = 0; i < t.count; i++) {
-                float *partial = partials + (block * total + first + i) * (n + 2);
-                if (seen) memcpy(partial, w.out + i * n, n * sizeof(float));
-                partial[n] = seen ? w.most[i] : -INFINITY;
-                partial[n + 1] = seen ? v_sum(v_load(w.sums + i * LANES)) : 0;
-            }
+            put_partials(&t, n, seen, &w, partials + block * total * (n + 2));
+        }
+    }
+}
+
+SL_FN void k_attend_chosen(const sl_kv_rows *kv, const uint32_t *rows, size_t row_count, const sl_queries *q,
+                           size_t first_block, size_t count, float *partials, float *scratch) {
+    const size_t total = q->token_count * q->group, n = kv->value_size;
+    const size_t end = (first_block + count) * SL_BLOCK_ROWS;
+    workspace w = workspace_at(scratch, kv);
+    row_stream s = {kv, rows, row_count < end ? row_count : end, 0, row_bytes(kv->pages->key_format, kv->key_size),
+                    row_bytes(kv->pages->value_format, n), NULL, NULL, NULL};
+    s.keys = (uint8_t *)(scratch + sl_attend_scratch(kv->key_size, n));
+    s.values = s.keys + SL_PAGE_ROWS * kv->key_size * sizeof(float);
+    s.positions = (int32_t *)(void *)(s.values + SL_PAGE_ROWS * n * sizeof(float));
+    w.stream = &s;
+    query_tile t;
+    for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
+        query_tile_at(&t, q, kv->key_size, first);
+        s.asked = first_block * SL_BLOCK_ROWS;
+        ask(&s, SL_PAGE_ROWS);
+        for (size_t block = 0; block < count; block++) {
+            const bool seen = attend_chosen_block(&s, &t, first_block + block, &w);
+            put_partials(&t, n, seen, &w, partials + block * total * (n + 2));
         }
     }
 }

@@ -82,6 +82,11 @@ size_t sl_attend_scratch(size_t key_size, size_t value_size) {
     return tiles + codes + SL_QUERY_TILE * (SL_PAGE_ROWS + value_size + SL_LANES_MOST + 3);
 }
 
+// And a page of keys, values and positions.
+size_t sl_attend_chosen_scratch(size_t key_size, size_t value_size) {
+    return sl_attend_scratch(key_size, value_size) + SL_PAGE_ROWS * (key_size + value_size + 1);
+}
+
 // A tile of points, one per lane of the widest vectors.
 size_t sl_pq_scratch(size_t size) { return 16 * size; }
 

@@ -252,34 +252,3 @@ SL_FN size_t k_pq_collect(const uint8_t *ranks, const uint16_t *classes, size_t 
     }
     return c.count;
 }
-
-SL_INLINE void copy_row(uint8_t *to, const uint8_t *from, size_t bytes) {
-    const size_t step = sizeof(V);
-    size_t b = 0;
-    for (; b + step <= bytes; b += step) v_store(to + b, v_load(from + b));
-    memcpy(to + b, from + b, bytes - b);
-}
-
-SL_INLINE void fetch_row(const uint8_t *row, size_t bytes) {
-    for (size_t b = 0; b < bytes; b += 64) __builtin_prefetch(row + b);
-}
-
-SL_FN void k_gather_rows(const sl_kv_rows *kv, const uint32_t *rows, size_t n, size_t key_bytes,
-                         size_t value_bytes, void *keys, void *values, int32_t *positions) {
-    enum { AHEAD = 16 };
-    for (size_t i = 0; i < n + AHEAD; i++) {
-        if (i < n) {
-            const sl_kv_page *page = kv->pages + rows[i] / SL_PAGE_ROWS;
-            const size_t row = rows[i] % SL_PAGE_ROWS;
-            fetch_row((const uint8_t *)page->keys + row * key_bytes, key_bytes);
-            fetch_row((const uint8_t *)page->values + row * value_bytes, value_bytes);
-        }
-        if (i < AHEAD) continue;
-        const size_t target = i - AHEAD, row = rows[target] % SL_PAGE_ROWS;
-        const sl_kv_page *page = kv->pages + rows[target] / SL_PAGE_ROWS;
-        copy_row((uint8_t *)keys + target * key_bytes, (const uint8_t *)page->keys + row * key_bytes, key_bytes);
-        copy_row((uint8_t *)values + target * value_bytes, (const uint8_t *)page->values + row * value_bytes,
-                 value_bytes);
-        positions[target] = kv->positions[rows[target]];
-    }
-}

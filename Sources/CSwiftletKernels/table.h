@@ -22,6 +22,7 @@ const sl_kernels SL_TABLE = {
     .hadamard = k_hadamard,
     .attend = k_attend,
     .attend_blocks = k_attend_blocks,
+    .attend_chosen = k_attend_chosen,
     .attend_merge = k_attend_merge,
     .attend_weights = k_attend_weights,
     .attend_column_sums = k_attend_column_sums,
@@ -36,5 +37,4 @@ const sl_kernels SL_TABLE = {
     .pq_add_softmax = k_pq_add_softmax,
     .pq_rank = k_pq_rank,
     .pq_collect = k_pq_collect,
-    .gather_rows = k_gather_rows,
 };

@@ -169,6 +169,15 @@ package struct KVSlot {
     package func withRows<Result>(ofHead head: Int, _ body: (sl_kv_rows) -> Result) -> Result {
         heads[head].withRows(body)
     }
+
+    /// Lends the rows of every KV head at once.
+    func withRowsOfAllHeads(_ body: ([sl_kv_rows]) -> Void) {
+        func lend(_ rows: [sl_kv_rows]) {
+            guard rows.count < heads.count else { return body(rows) }
+            heads[rows.count].withRows { lend(rows + [$0]) }
+        }
+        lend([])
+    }
 }
 
 extension sl_kv_rows {

@@ -6,6 +6,11 @@ extension Kernels {
         sl_attend_scratch(keySize, valueSize)
     }
 
+    /// Floats of scratch memory that attention over chosen rows needs.
+    package static func attendChosenScratch(keySize: Int, valueSize: Int) -> Int {
+        sl_attend_chosen_scratch(keySize, valueSize)
+    }
+
     /// Query rows that share one pass over the cache.
     package static let queryTile = Int(sl_query_tile())
 
@@ -81,6 +86,37 @@ extension Kernels {
             withUnsafePointer(to: queries) { queries in
                 table.pointee.attend_blocks(
                     rows, queries, blocks.lowerBound, blocks.count, partials, scores, scoreStride, scratch)
+            }
+        }
+    }
+
+    /// The same over chosen rows, which are copied together page by page.
+    ///
+    /// - Parameters:
+    ///   - chosen: rows of `rows`, whose pages are all in the formats of the first.
+    ///   - rows: where they are chosen from.
+    ///   - queries: as there.
+    ///   - blocks: which blocks of ``blockRows`` chosen rows.
+    ///   - partials: overwritten, shape `[blocks, tokens × group, valueSize + 2]`.
+    ///   - scratch: ``attendChosenScratch(keySize:valueSize:)`` floats.
+    package func attend(
+        chosen: UnsafeBufferPointer<UInt32>, of rows: sl_kv_rows, _ queries: sl_queries, blocks: Range<Int>,
+        into partials: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    ) {
+        check(rows, queries)
+        precondition(
+            blocks.upperBound * Self.blockRows < chosen.count + Self.blockRows,
+            "blocks \(blocks) of \(chosen.count) chosen rows")
+        let first = blocks.lowerBound * Self.blockRows
+        precondition(
+            chosen[first..<min(blocks.upperBound * Self.blockRows, chosen.count)]
+                .allSatisfy { $0 < rows.row_count },
+            "rows are chosen beyond \(rows.row_count)")
+        withUnsafePointer(to: rows) { rows in
+            withUnsafePointer(to: queries) { queries in
+                table.pointee.attend_chosen(
+                    rows, chosen.baseAddress, chosen.count, queries, blocks.lowerBound, blocks.count,
+                    partials, scratch)
             }
         }
     }

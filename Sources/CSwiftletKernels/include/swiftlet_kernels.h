@@ -136,6 +136,10 @@ typedef struct sl_kernels {
     // the rows of the blocks are written.
     void (*attend_blocks)(const sl_kv_rows *kv, const sl_queries *q, size_t first, size_t count,
                           float *partials, float *scores, size_t scores_stride, float *scratch);
+    // attend_blocks over rows[row_count] of `kv`, whose pages are all in the formats of the first: the same bits as
+    // if they lay side by side. scratch: sl_attend_chosen_scratch(key_size, value_size) floats.
+    void (*attend_chosen)(const sl_kv_rows *kv, const uint32_t *rows, size_t row_count, const sl_queries *q,
+                          size_t first, size_t count, float *partials, float *scratch);
     // What attend would have given, from the partials of all `count` blocks; value_size as in attend_blocks.
     void (*attend_merge)(const float *partials, size_t count, const sl_queries *q, size_t value_size,
                          float *out, size_t out_stride, float *lse, size_t lse_stride);
@@ -184,9 +188,6 @@ typedef struct sl_kernels {
     // past them.
     size_t (*pq_collect)(const uint8_t *ranks, const uint16_t *classes, size_t items, size_t n, size_t ties,
                          uint32_t first, uint32_t *rows);
-    // Copies rows[n] of `kv` together, keys of key_bytes and values of value_bytes each, and their positions.
-    void (*gather_rows)(const sl_kv_rows *kv, const uint32_t *rows, size_t n, size_t key_bytes, size_t value_bytes,
-                        void *keys, void *values, int32_t *positions);
 } sl_kernels;
 
 // The table of one instruction set, or NULL where this machine or build lacks it.
@@ -196,6 +197,7 @@ const sl_kernels *sl_kernels_best(void);
 
 size_t sl_matmul_scratch(size_t cols);
 size_t sl_attend_scratch(size_t key_size, size_t value_size);
+size_t sl_attend_chosen_scratch(size_t key_size, size_t value_size);
 size_t sl_pq_scratch(size_t size);
 size_t sl_products_scratch(size_t size);
 // Query rows that share one pass over a cache.

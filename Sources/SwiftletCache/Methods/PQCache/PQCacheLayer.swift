@@ -194,3 +194,8 @@ extension KVSlot {
         }
     }
 }
+
+/// Bytes of a row of `size` numbers.
+private func rowBytes(_ format: sl_format, _ size: Int) -> Int {
+    size / sl_block_elements(format) * sl_block_bytes(format)
+}
