@@ -98,7 +98,7 @@ typedef struct {
     int32_t *positions;
 } row_stream;
 
-// Asks for some more rows.
+// Asks for some more rows, in the second cache: the first is full of the page at hand.
 SL_INLINE void ask(row_stream *s, size_t rows) {
     const size_t end = s->count - s->asked < rows ? s->count : s->asked + rows;
     for (; s->asked < end; s->asked++) {
@@ -106,8 +106,8 @@ SL_INLINE void ask(row_stream *s, size_t rows) {
         const size_t row = s->rows[s->asked] % SL_PAGE_ROWS;
         const uint8_t *key = (const uint8_t *)page->keys + row * s->key_bytes;
         const uint8_t *value = (const uint8_t *)page->values + row * s->value_bytes;
-        for (size_t b = 0; b < s->key_bytes; b += 64) prefetch(key + b);
-        for (size_t b = 0; b < s->value_bytes; b += 64) prefetch(value + b);
+        for (size_t b = 0; b < s->key_bytes; b += 64) __builtin_prefetch(key + b, 0, 2);
+        for (size_t b = 0; b < s->value_bytes; b += 64) __builtin_prefetch(value + b, 0, 2);
     }
 }
 

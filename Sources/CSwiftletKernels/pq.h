@@ -96,6 +96,22 @@ SL_FN void k_pq_sums(const void *const *codes, size_t code_bytes, size_t subspac
     }
 }
 
+// The sums over the first sub-spaces lie at the front; each further one spreads them, the last first.
+SL_FN void k_pq_class_sums(const float *tables, size_t subspaces, size_t clusters, float *sums) {
+    size_t filled = 1;
+    sums[0] = 0;
+    for (size_t j = 0; j < subspaces; j++, filled *= clusters) {
+        const float *table = tables + j * clusters;
+        for (size_t old = filled; old-- > 0;) {
+            const float base = sums[old];
+            float *target = sums + old * clusters;
+            size_t c = 0;
+            for (; c + LANES <= clusters; c += LANES) v_store(target + c, v_add(v_set(base), v_load(table + c)));
+            for (; c < clusters; c++) target[c] = base + table[c];
+        }
+    }
+}
+
 SL_FN void k_pq_add_softmax(float *dots, const float *counts, float scale, float *scores, size_t n) {
     k_scale(dots, scale, n);
     for (size_t i = 0; counts && i < n; i++) dots[i] = counts[i] > 0 ? dots[i] : -INFINITY;

@@ -34,6 +34,7 @@ const sl_kernels SL_TABLE = {
     .add_products = k_add_products,
     .pq_assign = k_pq_assign,
     .pq_sums = k_pq_sums,
+    .pq_class_sums = k_pq_class_sums,
     .pq_add_softmax = k_pq_add_softmax,
     .pq_rank = k_pq_rank,
     .pq_collect = k_pq_collect,

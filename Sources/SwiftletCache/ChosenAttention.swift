@@ -3,113 +3,130 @@ import SwiftletTensor
 
 /// Attention of one token over chosen rows of a slot, cut into tasks of some blocks of rows.
 ///
-/// Chosen rows are copied together, page by page, in the memory of a thread; the blocks at the end, of which every
-/// row is chosen, are read in place.
+/// Chosen rows are copied together, page by page, in the memory of a thread. The blocks at the end, of which every
+/// row is attended to, are read in place, while others are being chosen.
 struct ChosenAttention {
     let slot: KVSlot
     let shape: KVLayerShape
     let queries: KVSequence.Queries
     let scale: Float
-    let choices: [KVRowChoice]
+    let plan: KVRowPlan
     let compute: Compute
     let workspace: Workspace
+
+    /// Does the tasks that it is given, and returns the rows that each KV head chooses meanwhile.
+    typealias Choosing = (
+        _ tasks: Int, _ body: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
+    ) -> [KVRowChoice]
 
     /// Blocks of one KV head that one thread attends to.
     private struct Piece {
         let head: Int
         /// Among the blocks of rows that are copied together, or among those of the slot.
         let blocks: Range<Int>
-        let isInPlace: Bool
-        /// The first block's place among those of all heads.
-        let first: Int
+        /// Where their sums begin.
+        let partials: UnsafeMutablePointer<Float>
     }
 
     /// Enough for the fast threads to take over from a slow one; long ones wait less for memory.
     private static let piecesPerThread = 8
 
     /// Writes `[heads, valueSize]`.
-    func attend(into output: UnsafeMutablePointer<Float>) {
+    func attend(into output: UnsafeMutablePointer<Float>, _ choose: Choosing) {
         precondition(slot.movesRowsSingly, "single rows are fetched from pages of several formats")
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
-        let (copied, ends) = rowsToCopy()
-        let (pieces, blockCounts) = cut(ends)
-        let (kernels, tiles) = (compute.kernels, choices.indices.map(tile))
+        compute.reserveScratch(
+            Kernels.attendChosenScratch(keySize: shape.keySize, valueSize: shape.valueSize))
+        let kernels = compute.kernels
+        let tiles = (0..<shape.kvHeadCount).map(tile)
+        let counts = (0..<shape.kvHeadCount).map(blockCounts)
         let width = shape.group * (shape.valueSize + 2)
-        let partials = workspace.floats(blockCounts.reduce(0, +) * width)
-        compute.reserveScratch(Kernels.attendChosenScratch(keySize: shape.keySize, valueSize: shape.valueSize))
+        let partials = workspace.floats(counts.reduce(0) { $0 + $1.copied + $1.inPlace } * width)
+        let (copied, inPlace) = cut(counts, partials, width)
         // What the threads touch at the same time is lent to them: counting users would make them wait.
         slot.withRowsOfAllHeads { rows in
-            copied.withUnsafeBufferPointer { copied in
-                compute.run(pieces.count) { task, scratch in
-                    let piece = pieces[task]
-                    let target = partials + piece.first * width
-                    let (rows, tile) = (rows[piece.head], tiles[piece.head])
-                    if piece.isInPlace {
-                        kernels.attend(rows, tile, blocks: piece.blocks, into: target, scratch: scratch)
-                    } else {
-                        let chosen = copied[ends[piece.head]..<ends[piece.head + 1]]
-                        kernels.attend(
-                            chosen: UnsafeBufferPointer(rebasing: chosen), of: rows, tile,
-                            blocks: piece.blocks, into: target, scratch: scratch)
-                    }
+            let choices = choose(inPlace.count) { task, scratch in
+                let piece = inPlace[task]
+                kernels.attend(
+                    rows[piece.head], tiles[piece.head], blocks: piece.blocks, into: piece.partials,
+                    scratch: scratch)
+            }
+            let (numbers, ends) = rowsToCopy(choices)
+            numbers.withUnsafeBufferPointer { numbers in
+                compute.run(copied.count) { task, scratch in
+                    let piece = copied[task]
+                    let chosen = numbers[ends[piece.head]..<ends[piece.head + 1]]
+                    kernels.attend(
+                        chosen: UnsafeBufferPointer(rebasing: chosen), of: rows[piece.head],
+                        tiles[piece.head], blocks: piece.blocks, into: piece.partials, scratch: scratch)
                 }
             }
         }
-        var first = 0
-        for (head, count) in blockCounts.enumerated() {
+        var next = partials
+        for (head, count) in counts.enumerated() {
             kernels.mergeBlocks(
-                partials + first * width, count: count, tiles[head], valueSize: shape.valueSize,
+                next, count: count.copied + count.inPlace, tiles[head], valueSize: shape.valueSize,
                 into: output + head * shape.group * shape.valueSize,
                 stride: shape.headCount * shape.valueSize, logSumExp: nil, stride: shape.headCount)
-            first += count
+            next += (count.copied + count.inPlace) * width
         }
     }
 
-    /// The rows that cannot be read in place, ascending, head after head, and where those of each head begin and end.
-    private func rowsToCopy() -> (rows: [UInt32], ends: [Int]) {
+    /// The first block of which every row is attended to, and every row behind it.
+    private var firstBlockInPlace: Int { Self.blocks(plan.tail) }
+
+    /// Blocks that hold so many rows.
+    private static func blocks(_ rows: Int) -> Int { (rows + Kernels.blockRows - 1) / Kernels.blockRows }
+
+    /// Rows from the tail on that are copied all the same, because other rows of their block are not attended to.
+    private func tailToCopy(_ head: Int) -> Range<Int> {
+        let end = min(firstBlockInPlace * Kernels.blockRows, slot.rowCount(ofHead: head))
+        return plan.tail..<max(end, plan.tail)
+    }
+
+    private func blockCounts(_ head: Int) -> (copied: Int, inPlace: Int) {
+        (
+            Self.blocks(plan.chosen + tailToCopy(head).count),
+            max(Self.blocks(slot.rowCount(ofHead: head)) - firstBlockInPlace, 0)
+        )
+    }
+
+    /// The rows that are copied, ascending, head after head, and where those of each head begin and end.
+    private func rowsToCopy(_ choices: [KVRowChoice]) -> (rows: [UInt32], ends: [Int]) {
         var (rows, ends): ([UInt32], [Int]) = ([], [0])
-        rows.reserveCapacity(choices.reduce(0) { $0 + $1.rows.count + Kernels.blockRows })
+        rows.reserveCapacity(choices.count * (plan.chosen + Kernels.blockRows))
         for (head, choice) in choices.enumerated() {
-            let inPlace = min(firstBlockInPlace(head) * Kernels.blockRows, slot.rowCount(ofHead: head))
+            precondition(
+                choice.rows.count == plan.chosen, "\(choice.rows.count) rows chosen, not \(plan.chosen)")
             rows += choice.rows
-            for row in choice.tail..<max(inPlace, choice.tail) { rows.append(UInt32(row)) }
+            for row in tailToCopy(head) { rows.append(UInt32(row)) }
             ends.append(rows.count)
         }
         return (rows, ends)
     }
 
-    /// The first block of which every row is chosen, and every row behind it.
-    private func firstBlockInPlace(_ head: Int) -> Int { Self.blocks(choices[head].tail) }
-
-    /// Blocks that hold so many rows.
-    private static func blocks(_ rows: Int) -> Int { (rows + Kernels.blockRows - 1) / Kernels.blockRows }
-
-    /// Cuts the work into pieces, those first that take longest, and counts the blocks of every head.
-    private func cut(_ ends: [Int]) -> (pieces: [Piece], blockCounts: [Int]) {
-        let ranges = choices.indices.map { head in
-            (copied: 0..<Self.blocks(ends[head + 1] - ends[head]),
-                inPlace: firstBlockInPlace(head)..<max(
-                    Self.blocks(slot.rowCount(ofHead: head)), firstBlockInPlace(head)))
+    /// Cuts the blocks of all heads into pieces; sums lie head after head, those of copied rows first.
+    private func cut(
+        _ counts: [(copied: Int, inPlace: Int)], _ partials: UnsafeMutablePointer<Float>, _ width: Int
+    ) -> (copied: [Piece], inPlace: [Piece]) {
+        let all = counts.reduce(0) { $0 + $1.copied + $1.inPlace }
+        let size = max(all / (compute.pool.threadCount * Self.piecesPerThread), 1)
+        var (copied, inPlace): ([Piece], [Piece]) = ([], [])
+        var next = partials
+        func pieces(_ head: Int, _ count: Int, from first: Int) -> [Piece] {
+            defer { next += count * width }
+            return stride(from: 0, to: count, by: size).map {
+                Piece(
+                    head: head, blocks: first + $0..<first + min($0 + size, count),
+                    partials: next + $0 * width)
+            }
         }
-        let counts = ranges.map { $0.copied.count + $0.inPlace.count }
-        let size = max(counts.reduce(0, +) / (compute.pool.threadCount * Self.piecesPerThread), 1)
-        var (copies, others): ([Piece], [Piece]) = ([], [])
-        var first = 0
-        for (head, range) in ranges.enumerated() {
-            copies += pieces(head, range.copied, size, isInPlace: false, first: first)
-            others += pieces(head, range.inPlace, size, isInPlace: true, first: first + range.copied.count)
-            first += counts[head]
+        for (head, count) in counts.enumerated() {
+            copied += pieces(head, count.copied, from: 0)
+            inPlace += pieces(head, count.inPlace, from: firstBlockInPlace)
         }
-        return (copies + others, counts)
-    }
-
-    private func pieces(_ head: Int, _ blocks: Range<Int>, _ size: Int, isInPlace: Bool, first: Int) -> [Piece] {
-        stride(from: blocks.lowerBound, to: blocks.upperBound, by: size).map { block in
-            Piece(
-                head: head, blocks: block..<min(block + size, blocks.upperBound), isInPlace: isInPlace,
-                first: first + block - blocks.lowerBound)
-        }
+        return (copied, inPlace)
     }
 
     /// The query heads of one KV head.

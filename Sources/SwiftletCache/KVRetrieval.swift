@@ -8,6 +8,14 @@ package struct KVRowChoice: Hashable, Sendable {
     package var tail: Int
 }
 
+/// How many rows of each KV head a query will attend to.
+package struct KVRowPlan: Hashable, Sendable {
+    /// Chosen rows before ``tail``.
+    package var chosen: Int
+    /// Every row from this one on is attended to, too.
+    package var tail: Int
+}
+
 /// One generated token that asks a layer which rows to attend to.
 package struct KVRetrievalQuery {
     /// The layer that owns the rows.
@@ -42,8 +50,18 @@ package protocol KVRetrieval: Sendable {
     ///   - length: tokens seen, all of which are in every slot.
     mutating func learn(from slots: [KVSlot?], length: Int, compute: Compute)
 
-    /// The choice per KV head; `nil` is all rows.
-    mutating func choices(for query: KVRetrievalQuery, compute: Compute) -> [KVRowChoice]?
+    /// Gets ready for a query: what it will attend to; `nil` is all rows.
+    mutating func plan(for query: KVRetrievalQuery, compute: Compute) -> KVRowPlan?
+
+    /// The choice per KV head, as it was planned.
+    ///
+    /// - Parameters:
+    ///   - others: tasks that the threads do meanwhile.
+    ///   - body: does one of them, with the scratch memory of its thread.
+    mutating func choices(
+        for query: KVRetrievalQuery, compute: Compute, beside others: Int,
+        _ body: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
+    ) -> [KVRowChoice]
 
     /// Forgets the tokens from `length` on.
     mutating func truncate(to length: Int)
@@ -95,12 +113,16 @@ extension KVSequence {
         guard retrieval != nil, queries.positions.count == 1 else { return false }
         let query = KVRetrievalQuery(
             owner: layout.owners[layer], queries: queries.data, scale: scale, slots: slots, length: length)
-        guard let choices = retrieval?.choices(for: query, compute: compute) else { return false }
-        noteRead(layer: layer, position: queries.positions[0], choices: choices)
-        ChosenAttention(
-            slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
-            choices: choices, compute: compute, workspace: workspace
-        ).attend(into: output)
+        guard let plan = retrieval?.plan(for: query, compute: compute) else { return false }
+        let attention = ChosenAttention(
+            slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale, plan: plan,
+            compute: compute, workspace: workspace)
+        attention.attend(into: output) { tasks, body in
+            let choices =
+                retrieval?.choices(for: query, compute: compute, beside: tasks, body) ?? []
+            noteRead(layer: layer, position: queries.positions[0], choices: choices)
+            return choices
+        }
         return true
     }
 }

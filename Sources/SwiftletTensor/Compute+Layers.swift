@@ -35,36 +35,62 @@ extension Compute {
         let blocks = usesIntegers ? quantize(x) : nil
         let step = x.rows > 1 ? Self.rowsPerTile : Self.rowsPerTask
         let tasks = products.reduce(0) { $0 + ($1.matrix.rows + step - 1) / step }
-        run(tasks) { task, scratch in
-            var first = task * step
-            for (matrix, y) in products {
-                if first < matrix.rows {
-                    multiply(matrix, first..<min(first + step, matrix.rows), x, blocks, into: y, scratch)
-                    return
+        withExtendedLifetime(products) {
+            products.compactMap { Product($0.matrix, $0.y) }.withUnsafeBufferPointer { products in
+                run(tasks) { task, scratch in
+                    var first = task * step
+                    for product in products {
+                        if first < product.rows {
+                            multiply(product, first..<min(first + step, product.rows), x, blocks, scratch)
+                            return
+                        }
+                        first -= (product.rows + step - 1) / step * step
+                    }
                 }
-                first -= (matrix.rows + step - 1) / step * step
             }
+        }
+    }
+
+    /// One of several products, as numbers and pointers: whatever counts its users makes threads wait for each other.
+    private struct Product {
+        let format: sl_format
+        let isBlocked: Bool
+        let weights: UnsafeRawPointer
+        let rowBytes: Int
+        let rows: Int
+        let columns: Int
+        let y: UnsafeMutablePointer<Float>
+
+        init?(_ matrix: Matrix, _ y: Activations) {
+            guard let format = matrix.tensor.format.kernel, matrix.rows > 0 else { return nil }
+            self.format = format
+            isBlocked = matrix.tensor.format.isBlocked
+            weights = matrix.row(0)
+            rowBytes = matrix.rowBytes
+            rows = matrix.rows
+            columns = matrix.columns
+            self.y = y.data
         }
     }
 
     /// Some rows of one product.
     private func multiply(
-        _ matrix: Matrix, _ rows: Range<Int>, _ x: Activations, _ blocks: UnsafePointer<sl_q8_block>?,
-        into y: Activations, _ scratch: UnsafeMutablePointer<Float>
+        _ product: Product, _ rows: Range<Int>, _ x: Activations, _ blocks: UnsafePointer<sl_q8_block>?,
+        _ scratch: UnsafeMutablePointer<Float>
     ) {
-        guard let format = matrix.tensor.format.kernel else { return }
-        let weights = matrix.row(rows.lowerBound), target = y.data + rows.lowerBound
-        if let blocks, matrix.tensor.format.isBlocked {
+        let weights = product.weights + rows.lowerBound * product.rowBytes
+        let target = product.y + rows.lowerBound
+        if let blocks, product.isBlocked {
             kernels.matmul(
-                format, weights, rows: rows.count, columns: matrix.columns, quantized: blocks,
-                tokens: x.rows, into: target, stride: y.columns, scratch: scratch)
+                product.format, weights, rows: rows.count, columns: product.columns, quantized: blocks,
+                tokens: x.rows, into: target, stride: product.rows, scratch: scratch)
         } else if x.rows == 1 {
             kernels.matvec(
-                format, weights, rows: rows.count, columns: matrix.columns, x.data, into: target)
+                product.format, weights, rows: rows.count, columns: product.columns, x.data, into: target)
         } else {
             kernels.matmul(
-                format, weights, rows: rows.count, columns: matrix.columns, x.data, stride: x.columns,
-                tokens: x.rows, into: target, stride: y.columns, scratch: scratch)
+                product.format, weights, rows: rows.count, columns: product.columns, x.data,
+                stride: x.columns, tokens: x.rows, into: target, stride: product.rows, scratch: scratch)
         }
     }
 

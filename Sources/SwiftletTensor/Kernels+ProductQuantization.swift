@@ -46,6 +46,21 @@ extension Kernels {
         table.pointee.pq_sums(codes.baseAddress, codeBytes, codes.count, tables, clusters, sums, count)
     }
 
+    /// Sums table entries for every combination of codes: `sums[c] = Σ_j tables[j][digit j of c]`, in the order of `j`.
+    ///
+    /// - Parameters:
+    ///   - tables: shape `[subspaces, clusters]`.
+    ///   - subspaces: digits of a class, the highest first.
+    ///   - clusters: entries per table.
+    ///   - sums: overwritten, shape `[clusters^subspaces]`.
+    package func sums(
+        ofClasses tables: UnsafePointer<Float>, subspaces: Int, clusters: Int,
+        into sums: UnsafeMutablePointer<Float>
+    ) {
+        precondition(subspaces > 0 && clusters > 0, "\(subspaces) sub-spaces of \(clusters)")
+        table.pointee.pq_class_sums(tables, subspaces, clusters, sums)
+    }
+
     /// Adds `softmax(scale · dots)` to `scores`, where item `i` stands for `counts[i]` tokens.
     ///
     /// - Parameters:

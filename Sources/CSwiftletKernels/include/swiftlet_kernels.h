@@ -176,6 +176,9 @@ typedef struct sl_kernels {
     // sums[n] = Σ over sub-spaces of tables[subspace, codes[subspace][n]]; codes of 1 or 2 bytes, below clusters.
     void (*pq_sums)(const void *const *codes, size_t code_bytes, size_t subspaces, const float *tables,
                     size_t clusters, float *sums, size_t n);
+    // sums[class] = Σ over sub-spaces of tables[subspace, code] for every class of codes, of which that of the first
+    // sub-space is the highest digit; the sums of pq_sums.
+    void (*pq_class_sums)(const float *tables, size_t subspaces, size_t clusters, float *sums);
     // scores[n] += softmax(scale·dots), where item n stands for counts[n] tokens (NULL: 1); overwrites dots.
     // Items of 0 tokens get nothing.
     void (*pq_add_softmax)(float *dots, const float *counts, float scale, float *scores, size_t n);

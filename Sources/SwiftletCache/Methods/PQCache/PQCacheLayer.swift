@@ -30,6 +30,20 @@ package struct PQCacheLayer: Sendable {
         return row >= settings.sinks + trainedCount
     }
 
+    /// What a token in row `cached` attends to; `nil` is all rows, where no more are candidates than are fetched. Then
+    /// rows that have left the window get their codes here.
+    mutating func plan(slot: KVSlot, cached: Int, compute: Compute) -> KVRowPlan? {
+        let candidates = candidates(cached: cached)
+        guard candidates.count <= budget.fetched else {
+            return KVRowPlan(chosen: budget.sinks + budget.fetched, tail: candidates.upperBound)
+        }
+        let kernels = compute.kernels
+        heads.withUnsafeMutableBufferPointer { heads in
+            compute.run(heads.count) { head, _ in heads[head].encode(slot, head, rows: candidates, kernels) }
+        }
+        return nil
+    }
+
     /// The rows that the queries of every KV head attend to: sinks, the fetched ones, the window, and the row of
     /// the token that asks; `nil` is all of them, where no more are candidates than are fetched.
     ///
@@ -39,24 +53,26 @@ package struct PQCacheLayer: Sendable {
     ///   - queries: `[heads, keySize]`, rotated, of the token in row `cached`.
     ///   - cached: rows older than the token that asks.
     ///   - scratches: one per KV head.
+    ///   - others: tasks that the threads do beside choosing.
+    ///   - body: does one of them.
     package mutating func choices(
         queries: UnsafePointer<Float>, scale: Float, slot: KVSlot, cached: Int,
-        scratches: inout [PQIndex.Scratch], compute: Compute
+        scratches: inout [PQIndex.Scratch], compute: Compute, beside others: Int = 0,
+        _ body: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void = { _, _ in }
     ) -> [KVRowChoice]? {
+        guard plan(slot: slot, cached: cached, compute: compute) != nil else { return nil }
         let candidates = candidates(cached: cached)
         let (budget, kernels, group) = (budget, compute.kernels, slot.shape.group)
-        let choices = heads.withUnsafeMutableBufferPointer { heads in
+        return heads.withUnsafeMutableBufferPointer { heads in
             scratches.withUnsafeMutableBufferPointer { scratches in
-                compute.map(heads.count) { head -> KVRowChoice? in
+                compute.map(heads.count, beside: others, body) { head -> KVRowChoice in
                     heads[head].encode(slot, head, rows: candidates, kernels)
-                    guard candidates.count > budget.fetched else { return nil }
                     return heads[head].choice(
                         budget, candidates, queries: queries + head * group * slot.shape.keySize,
                         group: group, scale: scale, scratch: &scratches[head], kernels: kernels)
                 }
             }
         }
-        return candidates.count > budget.fetched ? choices.compactMap { $0 } : nil
     }
 }
 
@@ -165,10 +181,23 @@ extension PQCacheSettings {
 extension Compute {
     /// The results of `count` tasks, in order, computed on all threads.
     func map<Result>(_ count: Int, _ body: (Int) -> Result) -> [Result] {
+        map(count, beside: 0, { _, _ in }, body: body)
+    }
+
+    /// The results of `count` tasks, in order, while `others` follow them that have none.
+    func map<Result>(
+        _ count: Int, beside others: Int,
+        _ other: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void, body: (Int) -> Result
+    ) -> [Result] {
         var results = [Result?](repeating: nil, count: count)
         results.withUnsafeMutableBufferPointer { results in
-            guard let base = results.baseAddress else { return }
-            run(count) { task, _ in (base + task).pointee = body(task) }
+            run(count + others) { task, scratch in
+                if task < count {
+                    results[task] = body(task)
+                } else {
+                    other(task - count, scratch)
+                }
+            }
         }
         return results.compactMap { $0 }
     }

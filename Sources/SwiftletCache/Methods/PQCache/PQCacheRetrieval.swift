@@ -124,15 +124,22 @@ package struct PQCacheRetrieval: KVRetrieval {
 
     // MARK: Choosing
 
-    package mutating func choices(for query: KVRetrievalQuery, compute: Compute) -> [KVRowChoice]? {
+    package mutating func plan(for query: KVRetrievalQuery, compute: Compute) -> KVRowPlan? {
         if !hasLearned { learn(from: query.slots, length: query.length, compute: compute) }
         guard layers.indices.contains(query.owner), let slot = query.slots[query.owner] else { return nil }
         reindexIfNeeded(query.owner, slot, length: query.length, compute)
-        guard
-            let choices = layers[query.owner]?.choices(
+        return layers[query.owner]?.plan(slot: slot, cached: query.length, compute: compute)
+    }
+
+    package mutating func choices(
+        for query: KVRetrievalQuery, compute: Compute, beside others: Int,
+        _ body: (_ task: Int, _ scratch: UnsafeMutablePointer<Float>) -> Void
+    ) -> [KVRowChoice] {
+        guard let slot = query.slots[query.owner] else { return [] }
+        let choices =
+            layers[query.owner]?.choices(
                 queries: query.queries, scale: query.scale, slot: slot, cached: query.length,
-                scratches: &scratches, compute: compute)
-        else { return nil }
+                scratches: &scratches, compute: compute, beside: others, body) ?? []
         countBlocks(query.owner, choices)
         return choices
     }

@@ -280,25 +280,8 @@ extension PQIndex {
             }
             return
         }
-        // Classes are numbered by their codes, first sub-space first: each further one multiplies the entries.
-        sums.withUnsafeMutableBufferPointer { sums in
-            table.withUnsafeBufferPointer { table in
-                sums[0] = 0
-                var filled = 1
-                for subspace in 0..<shape.subspaces {
-                    let entries = table[(subspace * shape.clusters)...].prefix(shape.clusters)
-                    for old in (0..<filled).reversed() {
-                        let base = sums[old]
-                        var target = old * shape.clusters
-                        for entry in entries {
-                            sums[target] = base + entry
-                            target += 1
-                        }
-                    }
-                    filled *= shape.clusters
-                }
-            }
-        }
+        kernels.sums(
+            ofClasses: table, subspaces: shape.subspaces, clusters: shape.clusters, into: &sums)
     }
 
     /// Lends one pointer per column.
