@@ -150,7 +150,8 @@ struct ProductQuantizationTests {
             scores: scores, counts: counts, count: scores.count, wanted: wanted, into: &ranks)
         var rows = [UInt32](repeating: 0, count: wanted + Kernels.collectSlack)
         let found = kernels.collect(
-            ranks: ranks, items: scores.count, classes: classes, count: tokens, ties: ties, first: 7, into: &rows)
+            ranks: ranks, items: scores.count, classes: classes, count: tokens, ties: ties, first: 7,
+            into: &rows)
         return Array(rows[..<min(found, rows.count)])
     }
 }
