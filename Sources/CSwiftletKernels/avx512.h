@@ -141,15 +141,18 @@ SL_INLINE uint32_t bits_at(const indexed_bits *set, const uint16_t *numbers) {
                                   _mm512_sllv_epi16(_mm512_set1_epi16(1), bit));
 }
 
-// Writes first + i for every bit i that is set, ascending, and perhaps 16 numbers more; returns how many there are.
+// Writes first + i for every bit i that is set, ascending; returns how many there are.
 SL_INLINE size_t put_numbers(uint32_t bits, uint32_t first, uint32_t *numbers) {
     const I low = _mm512_add_epi32(_mm512_set1_epi32((int32_t)first),
                                    _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15));
     const I high = _mm512_add_epi32(low, _mm512_set1_epi32(16));
-    const size_t count = (size_t)__builtin_popcount(bits & 0xffff);
-    _mm512_storeu_si512(numbers, _mm512_maskz_compress_epi32((__mmask16)bits, low));
-    _mm512_storeu_si512(numbers + count, _mm512_maskz_compress_epi32((__mmask16)(bits >> 16), high));
-    return count + (size_t)__builtin_popcount(bits >> 16);
+    const unsigned count = (unsigned)__builtin_popcount(bits & 0xffff);
+    const unsigned rest = (unsigned)__builtin_popcount(bits >> 16);
+    const I first_half = _mm512_maskz_compress_epi32((__mmask16)bits, low);
+    const I second_half = _mm512_maskz_compress_epi32((__mmask16)(bits >> 16), high);
+    _mm512_mask_storeu_epi32(numbers, (__mmask16)((1u << count) - 1), first_half);
+    _mm512_mask_storeu_epi32(numbers + count, (__mmask16)((1u << rest) - 1), second_half);
+    return count + rest;
 }
 
 SL_INLINE I i_low32(I a, I b) { return _mm512_unpacklo_epi32(a, b); }

@@ -206,7 +206,7 @@ SL_INLINE uint32_t bits_of_bytes(int bit, const uint8_t *bytes) {
 }
 
 #ifndef SL_INDEXED_BITS
-// Writes first + i for every bit i that is set, ascending, and perhaps 16 numbers more; returns how many there are.
+// Writes first + i for every bit i that is set, ascending; returns how many there are.
 SL_INLINE size_t put_numbers(uint32_t bits, uint32_t first, uint32_t *numbers) {
     size_t count = 0;
     for (; bits; bits &= bits - 1) numbers[count++] = first + (uint32_t)__builtin_ctz(bits);

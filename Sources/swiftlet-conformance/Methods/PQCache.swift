@@ -136,7 +136,7 @@ private enum PQCacheOracle {
                 scores.append(
                     index.scores(
                         queries: first, group: group, scale: scale, candidates: count, kernels: kernels))
-                var chosen = [UInt32](repeating: 0, count: wanted + 1)
+                var chosen = [UInt32](repeating: 0, count: wanted + Kernels.collectSlack)
                 var scratch = PQIndex.Scratch()
                 index.select(
                     wanted, queries: first, group: group, scale: scale, candidates: count, first: 0,
