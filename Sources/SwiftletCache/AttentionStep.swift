@@ -132,7 +132,7 @@ struct AttentionStep {
     }
 
     /// Scores that stay in the processor's cache until they are used.
-    private static let mostScores = 1 << 20
+    static let mostScores = 1 << 20
 
     /// Turns the scores of these queries for the rows from `first` on into their attention weights.
     func weigh(_ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>) {

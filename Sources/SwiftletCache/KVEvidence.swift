@@ -74,6 +74,18 @@ public struct KVEvidence: Hashable, Sendable {
         )
     }
 
+    /// Bytes that a layer's record holds when so many newest queries and rows are recorded, those of decode steps not
+    /// counted.
+    ///
+    /// - Parameter rows: of all KV heads together.
+    func heldBytes(_ shape: KVLayerShape, queries: Int, rows: Int) -> Int {
+        let window = queries * (shape.headCount * shape.keySize + 1)
+        let moments =
+            queryMoments ? 2 * shape.headCount * (shape.keySize + shape.keySize * shape.keySize) : 0
+        let sums = (columnSums ? shape.group * rows : 0) + (tail == nil ? 0 : rows / shape.kvHeadCount)
+        return (window + moments + sums) * MemoryLayout<Float>.stride
+    }
+
     /// Whether softmax normalisers are needed after attention.
     var needsNormalizers: Bool { columnSums || rollingRows > 0 || tail != nil }
 }

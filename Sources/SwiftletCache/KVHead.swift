@@ -35,6 +35,22 @@ struct KVHead {
         return copies.values.reduce(own + positionBytes) { $0 + $1.geometry.pageBytes }
     }
 
+    /// Bytes of pages and positions that so many rows take, new or aged as far as they go.
+    func byteCount(ofRows count: Int, aged: Bool) throws(SwiftletError) -> Int {
+        let pageCount = (count + KVPage.rowCapacity - 1) / KVPage.rowCapacity
+        var bytes = pageCount * KVPage.rowCapacity * MemoryLayout<Int32>.stride
+        let reached = aged ? geometry.format.stages.map { $0.pages(of: count) } : []
+        var first = 0
+        for end in Set(reached.flatMap { [$0.keys, $0.values] } + [pageCount]).sorted()
+        where end > first && end <= pageCount {
+            let stage = KIVICodec.Split(
+                keys: reached.count { $0.keys > first }, values: reached.count { $0.values > first })
+            bytes += (end - first) * (try geometry.staged(stage)).pageBytes
+            first = end
+        }
+        return bytes
+    }
+
     /// Bytes of positions.
     var positionBytes: Int { positions.capacity * MemoryLayout<Int32>.stride }
 

@@ -40,6 +40,10 @@ package protocol KVRetrieval: Sendable {
     /// Bytes of what a choice in one layer looks through.
     func tableBytes(ofLayer layer: Int) -> Int
 
+    /// Bytes of what ``learn(from:length:compute:)`` will remember about so many tokens of these layers, each of which
+    /// stores its rows.
+    func bytesNeeded(layers: [KVLayerShape], length: Int) -> Int
+
     /// Refuses layers that it cannot choose rows of.
     func validate(layers: [KVLayerShape]) throws(SwiftletError)
 

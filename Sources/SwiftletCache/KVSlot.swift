@@ -31,6 +31,11 @@ package struct KVSlot {
     /// Bytes of all pages and positions.
     package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
 
+    /// Bytes of pages and positions that a KV head needs for so many rows, new or aged as far as they go.
+    func byteCount(ofRows count: Int, aged: Bool) throws(SwiftletError) -> Int {
+        try heads.first?.byteCount(ofRows: count, aged: aged) ?? 0
+    }
+
     /// Bytes of the keys of all rows, as long as these do not age.
     var keyBytes: Int { heads.reduce(0) { $0 + $1.rowCount * $1.geometry.keyRowBytes } }
 

@@ -29,6 +29,18 @@ struct QueryWindow {
 
     private func count(of other: QueryWindow) -> Int { min(other.count, capacity) }
 
+    /// Queries that are held after so many came, `chunk` at a time.
+    static func count(capacity: Int, tokens: Int, chunk: Int) -> Int {
+        var count = 0
+        guard capacity > 0 else { return 0 }
+        for first in stride(from: 0, to: tokens, by: chunk) {
+            let taken = min(chunk, tokens - first, capacity)
+            if count + taken > capacity + capacity / 2 { count = capacity - taken }
+            count += taken
+        }
+        return count
+    }
+
     /// Adds queries, `[positions.count, width]`.
     mutating func add(_ queries: UnsafePointer<Float>, positions new: UnsafeBufferPointer<Int32>) {
         guard capacity > 0 else { return }

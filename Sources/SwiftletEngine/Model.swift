@@ -108,9 +108,14 @@ public final class Model: Sendable {
 
 extension ModelSource {
     /// Opens the model that a person named; `nil` is the built-in one.
-    static func named(_ argument: String?) throws(SwiftletError) -> ModelSource {
+    ///
+    /// - Parameter headerOnly: whether the data of tensors may be missing.
+    static func named(
+        _ argument: String?, headerOnly: Bool = false
+    ) throws(SwiftletError) -> ModelSource {
         guard let argument else { return .gguf(try BuiltInModel.file()) }
         return try ModelSource(
-            try ModelLocator.resolve(argument, environment: ProcessInfo.processInfo.environment))
+            try ModelLocator.resolve(argument, environment: ProcessInfo.processInfo.environment),
+            headerOnly: headerOnly)
     }
 }

@@ -61,6 +61,15 @@ package struct SyntheticModel: Sendable {
         return true
     }
 
+    /// Writes the header alone: what `plan` reads, and nothing else can.
+    ///
+    /// - Throws: as ``write(to:progress:)``.
+    package func writeHeader(to path: String) throws(SwiftletError) {
+        let header = try GGUFWriter.header(
+            path: path, metadata: try metadata(), tensors: try parts().map(\.declaration))
+        try AtomicFile.write(header, to: path)
+    }
+
     private func metadata() throws(SwiftletError) -> [(key: String, value: GGUFValue)] {
         let keys = GGUFModelKeys(
             try shape.configuration(architecture.rawValue),

@@ -38,6 +38,8 @@ public final class GGUFFile: TensorSource {
     public let metadataKeys: [String]
     /// All tensors in the order of the header.
     public let tensors: [TensorDescription]
+    /// Whether the numbers of all tensors are there; `false` only if no more than the header was asked for.
+    public let holdsData: Bool
 
     private let values: [String: GGUFValue]
     private let indices: [String: Int]
@@ -46,12 +48,14 @@ public final class GGUFFile: TensorSource {
 
     /// Maps a file and checks its header.
     ///
+    /// - Parameter headerOnly: whether the data of tensors may be missing, as in a file that was cut behind its header
+    ///   or is still being downloaded. Descriptions are complete then; a tensor whose data is missing is an error.
     /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/unsupported``
     ///   for version 1, big-endian files and parts of a split model, ``SwiftletError/Code/malformed`` if
     ///   it is damaged.
-    public convenience init(path: String) throws(SwiftletError) {
+    public convenience init(path: String, headerOnly: Bool = false) throws(SwiftletError) {
         let file = try MappedFile(path: path)
-        try self.init(bytes: file.bytes, owner: file, path: path)
+        try self.init(bytes: file.bytes, owner: file, path: path, headerOnly: headerOnly)
     }
 
     /// Reads a file that is in memory already, such as one embedded in the executable.
@@ -59,10 +63,12 @@ public final class GGUFFile: TensorSource {
     /// - Parameters:
     ///   - bytes: the whole file, kept alive and unchanged by `owner`.
     ///   - path: names the file in errors.
+    ///   - headerOnly: whether the data of tensors may be missing.
     public init(
-        bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable, path: String
+        bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable, path: String,
+        headerOnly: Bool = false
     ) throws(SwiftletError) {
-        let header = try GGUFHeader(bytes, owner: owner, path: path)
+        let header = try GGUFHeader(bytes, owner: owner, path: path, headerOnly: headerOnly)
         self.path = path
         self.bytes = bytes
         self.owner = owner
@@ -72,6 +78,7 @@ public final class GGUFFile: TensorSource {
         values = header.values
         tensors = header.tensors
         indices = header.indices
+        holdsData = header.holdsData
     }
 
     /// The value of a metadata key.
@@ -92,6 +99,12 @@ public final class GGUFFile: TensorSource {
                 "\(path): tensor '\(name)' is stored as \(tensor.formatName), expected one of \(known); use "
                     + "a file quantised to one of these"
             )
+        }
+        guard tensor.offset <= bytes.count, count <= bytes.count - tensor.offset else {
+            throw SwiftletError(
+                .missing,
+                "\(path): the numbers of tensor '\(name)' are not in the file, which ends before them; finish the "
+                    + "download of the model")
         }
         let view = UnsafeRawBufferPointer(rebasing: bytes[tensor.offset..<tensor.offset + count])
         return Tensor(shape: tensor.shape, format: format, bytes: view, owner: owner)

@@ -11,10 +11,14 @@ struct GGUFHeader {
     private(set) var values: [String: GGUFValue] = [:]
     private(set) var tensors: [GGUFFile.TensorDescription] = []
     private(set) var indices: [String: Int] = [:]
+    /// Whether the data of all tensors lies inside the file.
+    private(set) var holdsData = true
     private var cursor: GGUFCursor
 
+    /// - Parameter headerOnly: whether the file may end before the data of its tensors does.
     init(
-        _ bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable, path: String
+        _ bytes: UnsafeRawBufferPointer, owner: any AnyObject & Sendable, path: String,
+        headerOnly: Bool = false
     ) throws(SwiftletError) {
         cursor = GGUFCursor(bytes, path: path)
         version = try Self.readVersion(&cursor)
@@ -26,7 +30,7 @@ struct GGUFHeader {
         try refuseSplit()
         try readAlignment()
         try readTensors(tensorCount)
-        try placeTensors(fileSize: bytes.count)
+        try placeTensors(fileSize: bytes.count, headerOnly: headerOnly)
     }
 
     private static func readVersion(_ cursor: inout GGUFCursor) throws(SwiftletError) -> Int {
@@ -120,19 +124,22 @@ struct GGUFHeader {
     }
 
     /// Makes offsets absolute and checks that tensors lie inside the file and apart from each other.
-    private mutating func placeTensors(fileSize: Int) throws(SwiftletError) {
+    private mutating func placeTensors(fileSize: Int, headerOnly: Bool) throws(SwiftletError) {
         guard !tensors.isEmpty else { return }
         let dataStart = cursor.position + (alignment - cursor.position % alignment) % alignment
         var ranges: [(range: Range<Int>, name: String)] = []
         for (i, tensor) in tensors.enumerated() {
             let count = try byteCount(of: tensor)
             let (start, overflow) = dataStart.addingReportingOverflow(tensor.offset)
-            guard !overflow, start <= fileSize, count <= fileSize - start else {
+            let isInside = !overflow && start <= fileSize && count <= fileSize - start
+            let end = start.addingReportingOverflow(count)
+            guard isInside || headerOnly && !overflow && !end.overflow else {
                 throw cursor.problem(
                     "tensor '\(tensor.name)' takes \(count) bytes from byte \(tensor.offset) of the data, of "
                         + "which the file has \(max(0, fileSize - dataStart))"
                 )
             }
+            holdsData = holdsData && isInside
             tensors[i] = .init(name: tensor.name, shape: tensor.shape, offset: start, type: tensor.type)
             if count > 0 { ranges.append((start..<start + count, tensor.name)) }
         }

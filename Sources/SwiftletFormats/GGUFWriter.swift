@@ -24,6 +24,20 @@ public struct GGUFWriter {
     ) throws(SwiftletError) {
         let alignment = try Self.alignment(metadata, path: path)
         let sizes = try TensorWriter.sizes(of: tensors, path: path)
+        writer = try TensorWriter(
+            path: path, header: try Self.header(path: path, metadata: metadata, tensors: tensors),
+            tensors: sizes,
+            alignment: alignment)
+    }
+
+    /// What a file begins with: everything but the numbers of its tensors.
+    ///
+    /// - Throws: as ``init(path:metadata:tensors:)`` for metadata and tensors.
+    package static func header(
+        path: String, metadata: [(key: String, value: GGUFValue)], tensors: [TensorDeclaration]
+    ) throws(SwiftletError) -> [UInt8] {
+        let alignment = try Self.alignment(metadata, path: path)
+        let sizes = try TensorWriter.sizes(of: tensors, path: path)
         var header = LittleEndianBytes()
         header.append(contentsOf: "GGUF".utf8)
         header.append(UInt32(3))
@@ -35,11 +49,11 @@ public struct GGUFWriter {
         }
         var offset = 0
         for (tensor, size) in zip(tensors, sizes) {
-            try Self.describe(tensor, offset: offset, path: path, in: &header)
+            try describe(tensor, offset: offset, path: path, in: &header)
             offset += (size.byteCount + alignment - 1) / alignment * alignment
         }
         header.pad(to: alignment)
-        writer = try TensorWriter(path: path, header: header.bytes, tensors: sizes, alignment: alignment)
+        return header.bytes
     }
 
     /// Appends the numbers of the next tensor.

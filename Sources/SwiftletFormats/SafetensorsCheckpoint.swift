@@ -14,15 +14,16 @@ public struct SafetensorsCheckpoint: TensorSource {
     /// Opens `model.safetensors`, else what `model.safetensors.index.json` names, else the only safetensors
     /// file.
     ///
+    /// - Parameter headerOnly: whether the data of tensors may be missing.
     /// - Throws: ``SwiftletError/Code/missing`` if there is no checkpoint, a file that the index names is not
     ///   there or lacks a tensor; ``SwiftletError/Code/malformed`` if the index is damaged, leads out of the
     ///   directory or two files hold a tensor of one name.
-    public init(directory: String) throws(SwiftletError) {
+    public init(directory: String, headerOnly: Bool = false) throws(SwiftletError) {
         let index = try Self.index(of: directory)
         var files: [SafetensorsFile] = []
         var owners: [String: Int] = [:]
         for name in try Self.fileNames(in: directory) {
-            let file = try SafetensorsFile(path: "\(directory)/\(name)")
+            let file = try SafetensorsFile(path: "\(directory)/\(name)", headerOnly: headerOnly)
             for tensor in file.tensorNames {
                 if let other = owners.updateValue(files.count, forKey: tensor) {
                     throw SwiftletError(

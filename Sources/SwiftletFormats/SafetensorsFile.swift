@@ -12,22 +12,29 @@ public struct SafetensorsFile: TensorSource {
     public let metadata: [String: String]
     /// The names of all tensors, in the order of their data.
     public let tensorNames: [String]
+    /// Whether the numbers of all tensors are there; `false` only if no more than the header was asked for.
+    public let holdsData: Bool
     private let file: MappedFile
     private let entries: [String: SafetensorsHeader.Entry]
 
     /// Opens a file and checks its header.
     ///
+    /// - Parameter headerOnly: whether the data of tensors may be missing, as in a file that was cut behind its header.
     /// - Throws: ``SwiftletError/Code/unreadable`` if it cannot be mapped, ``SwiftletError/Code/malformed``
     ///   if the header is damaged or disagrees with the file's size.
-    public init(path: String) throws(SwiftletError) {
+    public init(path: String, headerOnly: Bool = false) throws(SwiftletError) {
         let file = try MappedFile(path: path)
-        let header = try SafetensorsHeader(file)
+        let header = try SafetensorsHeader(file, headerOnly: headerOnly)
         self.path = path
         self.file = file
         metadata = header.metadata
         tensorNames = header.names
         entries = header.entries
+        holdsData = header.holdsData
     }
+
+    /// Bytes of the numbers of all tensors, whether they are there or not.
+    public var tensorBytes: Int { entries.values.reduce(0) { $0 + $1.range.count } }
 
     /// A view of one tensor, or `nil` if there is none of that name.
     public func tensor(named name: String) throws(SwiftletError) -> Tensor? {
@@ -39,6 +46,12 @@ public struct SafetensorsFile: TensorSource {
                 "\(path): tensor '\(name)' holds \(entry.type.name), expected one of \(known); convert the "
                     + "checkpoint"
             )
+        }
+        guard entry.range.upperBound <= file.bytes.count else {
+            throw SwiftletError(
+                .missing,
+                "\(path): the numbers of tensor '\(name)' are not in the file, which ends before them; finish the "
+                    + "download of the model")
         }
         let bytes = UnsafeRawBufferPointer(rebasing: file.bytes[entry.range])
         return Tensor(shape: entry.shape, format: format, bytes: bytes, owner: file)

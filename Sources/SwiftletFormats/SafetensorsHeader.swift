@@ -18,7 +18,11 @@ struct SafetensorsHeader {
     private(set) var names: [String] = []
     private let path: String
 
-    init(_ file: MappedFile) throws(SwiftletError) {
+    /// Whether the data of all tensors is there.
+    private(set) var holdsData = true
+
+    /// - Parameter headerOnly: whether the file may end before the data of its tensors does.
+    init(_ file: MappedFile, headerOnly: Bool = false) throws(SwiftletError) {
         path = file.path
         let bytes = file.bytes
         let length = try Self.headerLength(bytes, path: path)
@@ -34,13 +38,16 @@ struct SafetensorsHeader {
                 try readMetadata(value)
             } else {
                 let entry = try readEntry(
-                    name, value, dataStart: 8 + length, dataCount: bytes.count - 8 - length)
+                    name, value, dataStart: 8 + length,
+                    dataCount: (headerOnly ? Int.max : bytes.count) - 8 - length)
                 guard entries.updateValue(entry, forKey: name) == nil else {
                     throw problem("tensor '\(name)' appears twice")
                 }
             }
         }
-        try checkCoverage(from: 8 + length, to: bytes.count)
+        let end = entries.values.reduce(8 + length) { max($0, $1.range.upperBound) }
+        holdsData = end <= bytes.count
+        try checkCoverage(from: 8 + length, to: holdsData ? bytes.count : end)
     }
 
     private static func headerLength(_ bytes: UnsafeRawBufferPointer, path: String) throws(SwiftletError)

@@ -32,11 +32,7 @@ package struct Decoder: LanguageModel {
     }
 
     package var cacheLayers: [KVLayerShape] {
-        configuration.windows.map {
-            KVLayerShape(
-                headCount: configuration.headCount, kvHeadCount: configuration.kvHeadCount,
-                keySize: configuration.headSize, valueSize: configuration.headSize, window: $0)
-        }
+        configuration.cacheLayers
     }
 
     package func embed(_ ids: [Int32], into x: Activations, _ compute: Compute) {

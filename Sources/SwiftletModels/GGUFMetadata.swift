@@ -85,7 +85,7 @@ struct GGUFMetadata {
     }
 
     private func scaling(rotated: Int, contextLength: Int) throws(SwiftletError) -> Rope.Scaling {
-        if let divisors = try file.tensor(named: "rope_freqs.weight")?.floats() {
+        if file.holdsData, let divisors = try file.tensor(named: "rope_freqs.weight")?.floats() {
             guard divisors.count == rotated / 2, divisors.allSatisfy({ $0.isFinite && $0 > 0 }) else {
                 throw SwiftletError(
                     .malformed,

@@ -9,10 +9,13 @@ public enum ModelSource: Sendable {
     case gguf(GGUFFile)
 
     /// Opens what a locator found.
-    public init(_ location: ModelLocation) throws(SwiftletError) {
+    ///
+    /// - Parameter headerOnly: whether a GGUF file may end before the data of its tensors does. Its configuration can
+    ///   be read then, but for tables of the rotation that are tensors; it cannot be loaded.
+    public init(_ location: ModelLocation, headerOnly: Bool = false) throws(SwiftletError) {
         switch location {
         case .directory(let path): self = .directory(try HuggingFaceDirectory(path: path))
-        case .gguf(let path): self = .gguf(try GGUFFile(path: path))
+        case .gguf(let path): self = .gguf(try GGUFFile(path: path, headerOnly: headerOnly))
         }
     }
 

@@ -33,6 +33,6 @@ struct Swiftlet: ParsableCommand {
         version: Release.name,
         subcommands: [
             Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Bench.self,
-            Quantize.self, Synth.self, KV.self, Eval.self,
+            Quantize.self, Synth.self, KV.self, Eval.self, Plan.self,
         ])
 }

@@ -43,6 +43,8 @@ struct Synth: ParsableCommand {
         help: "Seed of the weights; the same seed makes the same file.", transform: FlagValues.seed)
     var seed = Seed(value: 1)
 
+    @Flag(help: "Write no weights: a small file, for 'plan' alone.") var headerOnly = false
+
     @Flag(help: "Replace the file if it is there.") var force = false
 
     @Flag(name: .customLong("json"), help: "Print one JSON object about the file.") var isJSON = false
@@ -59,6 +61,10 @@ struct Synth: ParsableCommand {
             throw SwiftletError(
                 .invalidArgument, "\(path) is there already; name another file, or replace it with --force")
         }
+        guard !headerOnly else {
+            try model.writeHeader(to: path)
+            return try report(model, bytes)
+        }
         Interrupt.listen()
         var bar = ProgressBar("Writing \(path)", total: 100)
         let isComplete = try model.write(to: path) { done, total in
@@ -70,6 +76,10 @@ struct Synth: ParsableCommand {
             Console.note("swiftlet: stopped by Ctrl-C; \(path) was not written")
             throw ExitCode(130)
         }
+        try report(model, bytes)
+    }
+
+    private func report(_ model: SyntheticModel, _ bytes: Int) throws(SwiftletError) {
         if isJSON {
             try Console.write(json(model, bytes))
         } else {

@@ -13,7 +13,7 @@ extension CommandTests {
             arguments: [
                 "", "run", "chat", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
                 "quantize", "kv", "kv list", "kv trace", "kv profile", "eval", "eval ppl", "eval kl",
-                "eval calibration", "eval needle", "eval tasks", "eval compare",
+                "eval calibration", "eval needle", "eval tasks", "eval compare", "plan",
             ])
         func help(command: String) async throws {
             let words = command.split(separator: " ").map(String.init)

@@ -54,6 +54,13 @@ struct PyramidInferRows: KVHiddenRowRule {
         return needs
     }
 
+    func survivorCount(after layer: Int, of count: Int) -> Int {
+        let window = method.recentLength(of: promptLength) + 1
+        let (context, minimum) = (count - window, min(method.minimumContext, promptLength - window))
+        let kept = method.contextKept(of: context, minimum: minimum, layer: layer, of: layers)
+        return kept.map { $0 + window } ?? count
+    }
+
     mutating func survivors(after layer: KVLayerView, positions: [Int32]) -> [Int]? {
         let window = method.recentLength(of: promptLength) + 1
         let context = positions.count - window

@@ -266,6 +266,10 @@ struct UNCompStages: KVHiddenRowRule {
 
     func needs(promptLength: Int) -> KVEvidence { KVEvidence(windowQueries: window) }
 
+    func survivorCount(after layer: Int, of count: Int) -> Int {
+        layer + 1 < lengths.count ? min(lengths[layer + 1], count) : count
+    }
+
     mutating func survivors(after layer: KVLayerView, positions: [Int32]) -> [Int]? {
         let next = layer.layer + 1
         // A layer that reads the cache of another has no attention rows of its own: the next one drops.

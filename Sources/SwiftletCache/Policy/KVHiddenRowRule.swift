@@ -38,4 +38,12 @@ public protocol KVHiddenRowRule: Sendable {
     ///
     /// - Parameter positions: of the rows that went through the layer.
     mutating func survivors(after layer: KVLayerView, positions: [Int32]) -> [Int]?
+    /// How many of so many rows ``survivors(after:positions:)`` will let through after a layer that stores its rows;
+    /// asked after ``prepare(for:)``.
+    func survivorCount(after layer: Int, of count: Int) -> Int
+}
+
+extension KVHiddenRowRule {
+    /// At most all.
+    public func survivorCount(after layer: Int, of count: Int) -> Int { count }
 }

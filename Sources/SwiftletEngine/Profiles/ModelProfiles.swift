@@ -1,12 +1,27 @@
 import SwiftletCache
+import SwiftletModels
 import SwiftletTensor
 
 /// Reads calibrated files about a model for a cache policy; files about other models are refused.
 struct ModelProfiles: KVProfileReader {
-    let model: Model
+    private let profile: (_ path: String) throws(SwiftletError) -> KVProfile
+
+    /// Files about this very model.
+    init(model: Model) {
+        profile = { path throws(SwiftletError) in try KVProfile(path: path, for: model) }
+    }
+
+    /// Files about a model of these sizes, whose weights cannot be compared.
+    init(_ configuration: DecoderConfiguration) {
+        profile = { path throws(SwiftletError) in
+            let profile = try KVProfile(path: path)
+            try profile.content.check(configuration, source: path)
+            return profile
+        }
+    }
 
     func sharingMap(at path: String) throws(SwiftletError) -> [Int] {
-        let profile = try KVProfile(path: path, for: model)
+        let profile = try profile(path)
         guard case .kvsharer(let strategy) = profile.content else {
             throw refusal(path, profile, expected: .kvsharer)
         }
@@ -14,7 +29,7 @@ struct ModelProfiles: KVProfileReader {
     }
 
     func headRanks(at path: String) throws(SwiftletError) -> [[Double]] {
-        let profile = try KVProfile(path: path, for: model)
+        let profile = try profile(path)
         guard case .uncomp(let ranks) = profile.content else {
             throw refusal(path, profile, expected: .uncomp)
         }

@@ -70,6 +70,15 @@ package struct PQCacheRetrieval: KVRetrieval {
 
     package func tableBytes(ofLayer layer: Int) -> Int { self.layer(layer)?.heldBytes ?? 0 }
 
+    package func bytesNeeded(layers: [KVLayerShape], length: Int) -> Int {
+        guard budget ?? settings.budget(promptLength: length) != nil else { return 0 }
+        return layers.reduce(0) { sum, layer in
+            let shape = PQIndex.Shape(
+                size: layer.keySize, subspaces: settings.subspaces, bits: settings.bits)
+            return sum + layer.kvHeadCount * shape.byteCount(tokens: length - settings.sinks)
+        }
+    }
+
     package func validate(layers: [KVLayerShape]) throws(SwiftletError) {
         for (layer, shape) in layers.enumerated() {
             if let window = shape.window {

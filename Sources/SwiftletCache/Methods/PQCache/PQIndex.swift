@@ -38,6 +38,13 @@ package struct PQIndex: Sendable {
         package var hasClasses: Bool { subspaces * bits <= 12 }
         /// Number of classes.
         var classCount: Int { 1 << (subspaces * bits) }
+
+        /// Bytes of centroids, codes and class sizes of an index of so many tokens.
+        func byteCount(tokens: Int) -> Int {
+            let floats = size * clusters + (hasClasses ? classCount : 0)
+            let codes = hasClasses ? 2 : subspaces * (bits <= 8 ? 1 : 2)
+            return floats * MemoryLayout<Float>.stride + max(tokens, 0) * codes
+        }
     }
 
     package let shape: Shape
