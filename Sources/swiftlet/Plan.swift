@@ -41,7 +41,8 @@ struct Plan: ParsableCommand {
 
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("Sequences at the same time, each with its own cache; default: 1.", valueName: "count"),
+        help: ArgumentHelp(
+            "Sequences at the same time, each with its own cache; default: 1.", valueName: "count"),
         transform: FlagValues.integer)
     var users = 1
 

@@ -12,7 +12,7 @@ extension CommandTests {
             let made = try await CommandRun(["synth", "--shape", "7b", "--header-only", path])
             #expect(made.status == 0)
             #expect(try Data(contentsOf: URL(filePath: path)).count < 4 << 20)
-            let run = try await CommandRun(["plan", "-m", path, "-c", "4096", "--memory", "9GiB", "--json"])
+            let run = try await CommandRun(["plan", "-m", path, "-c", "4096", "--memory", "8GiB", "--json"])
             #expect(run.status == 0, "\(run.errors)")
             let json = try run.json()
             #expect(json["weights"]?.string == "header")
@@ -23,7 +23,7 @@ extension CommandTests {
             #expect(full["fits"]?.bool == false && (full["longest_context"]?.int ?? 0) > 1_000)
             #expect(rows.contains { $0["fits"]?.bool == true })
             #expect(json["recommendation"]?["policy"]?.string == "q8_0")
-            let text = try await CommandRun(["plan", "-m", path, "--memory", "9GiB"]).text
+            let text = try await CommandRun(["plan", "-m", path, "--memory", "8GiB"]).text
             #expect(text.contains("use q8_0: ") && text.contains("--kv-policy q8_0\n"))
             let other = try await CommandRun(["run", "-m", path, "hello"])
             #expect(other.status == 65)
