@@ -109,19 +109,22 @@ extension Interpreter {
     private func assignBlock(
         _ target: Target, _ filter: Expression?, _ body: [Statement], _ frame: FramePlan
     ) throws(SwiftletError) -> Flow {
-        enter(frame)
-        var flow = Flow.normal
-        let text = try capture { () throws(SwiftletError) in
-            flow = try execute(body)
+        try captureBlock(body, frame) { (text) throws(SwiftletError) in
+            try assign(try filtered(.string(text), filter), to: target)
         }
-        if flow != .normal { return flow }
-        try assign(try filtered(.string(text), filter), to: target)
-        leave(frame)
-        return .normal
     }
 
     private func filterBlock(
         _ filter: Expression, _ body: [Statement], _ frame: FramePlan
+    ) throws(SwiftletError) -> Flow {
+        try captureBlock(body, frame) { (text) throws(SwiftletError) in
+            try write(try written(try filtered(.string(text), filter)))
+        }
+    }
+
+    /// Runs a block in a frame of its own and uses what it writes, unless the block leaves a loop.
+    private func captureBlock(
+        _ body: [Statement], _ frame: FramePlan, _ use: (String) throws(SwiftletError) -> Void
     ) throws(SwiftletError) -> Flow {
         enter(frame)
         var flow = Flow.normal
@@ -129,7 +132,7 @@ extension Interpreter {
             flow = try execute(body)
         }
         if flow != .normal { return flow }
-        try write(try written(try filtered(.string(text), filter)))
+        try use(text)
         leave(frame)
         return .normal
     }

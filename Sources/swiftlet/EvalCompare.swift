@@ -87,7 +87,7 @@ struct EvalCompare: ParsableCommand {
 
     func validate() throws {
         try SwiftletError.asUsageError { () throws(SwiftletError) in try sessionOptions().validate() }
-        _ = try budgetList()
+        _ = try FlagValues.budgets(budgets)
         _ = try taskList()
     }
 
@@ -129,7 +129,7 @@ struct EvalCompare: ParsableCommand {
     private func plan(context: Int, _ runner: TaskRunner) throws -> ComparePlan {
         var plan = ComparePlan(lengths: ComparePlan.lengths(forContext: context, style: runner.style))
         if !policies.isEmpty { plan.policies = policies }
-        plan.budgets = try budgetList() ?? plan.budgets
+        plan.budgets = try FlagValues.budgets(budgets) ?? plan.budgets
         plan.tasks = try taskList() ?? (cases.isEmpty ? plan.tasks : [])
         plan.lengths = try grid.lengthList() ?? runner.lengths(plan.lengths, for: plan.tasks)
         plan.depths = try grid.depthList() ?? plan.depths
@@ -143,16 +143,6 @@ struct EvalCompare: ParsableCommand {
             plan.add(file.cases)
         }
         return plan
-    }
-
-    private func budgetList() throws -> [KVBudget]? {
-        try FlagValues.list("--budgets", budgets, "shares such as 10%,20%") { text in
-            do throws(SwiftletError) {
-                return try KVBudget(parsing: text, flag: "--budgets")
-            } catch {
-                throw ValidationError(error.message)
-            }
-        }
     }
 
     private func taskList() throws -> [GeneratedTask]? {

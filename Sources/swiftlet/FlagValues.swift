@@ -1,4 +1,6 @@
 import ArgumentParser
+import SwiftletCache
+import SwiftletTensor
 
 /// Reads the values of flags; the sentence of the error goes behind "The value 'x' is invalid for '-n'".
 enum FlagValues {
@@ -24,6 +26,17 @@ enum FlagValues {
                 throw ValidationError("\(flag) is '\(text)'; expected \(expected)")
             }
             return found
+        }
+    }
+
+    /// The budgets of `--budgets`; `nil` without a text.
+    static func budgets(_ text: String?) throws -> [KVBudget]? {
+        try list("--budgets", text, "shares such as 10%,20%") { text in
+            do throws(SwiftletError) {
+                return try KVBudget(parsing: text, flag: "--budgets")
+            } catch {
+                throw ValidationError(error.message)
+            }
         }
     }
 

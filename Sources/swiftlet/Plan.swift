@@ -79,7 +79,7 @@ struct Plan: ParsableCommand {
             guard let value, value < (flag == "-c" ? 0 : 1) else { continue }
             throw ValidationError("\(flag) is \(value); expected a number above 0")
         }
-        _ = try budgetList()
+        _ = try FlagValues.budgets(budgets)
     }
 
     func run() throws {
@@ -92,22 +92,12 @@ struct Plan: ParsableCommand {
         request.users = users
         request.batchSize = batchSize ?? request.batchSize
         request.policies = policies.isEmpty ? nil : policies
-        request.budgets = try budgetList() ?? request.budgets
+        request.budgets = try FlagValues.budgets(budgets) ?? request.budgets
         let measured = try report.map { directory throws(SwiftletError) in
             try PlanReport(directory: directory, for: header)
         }
         let plan = try MemoryPlan(header, request, report: measured)
         try Console.write(isJSON ? plan.json : plan.table)
-    }
-
-    private func budgetList() throws -> [KVBudget]? {
-        try FlagValues.list("--budgets", budgets, "shares such as 10%,20%") { text in
-            do throws(SwiftletError) {
-                return try KVBudget(parsing: text, flag: "--budgets")
-            } catch {
-                throw ValidationError(error.message)
-            }
-        }
     }
 }
 
