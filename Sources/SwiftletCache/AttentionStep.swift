@@ -46,19 +46,58 @@ struct AttentionStep {
         scores: AttentionScores?
     ) {
         compute.run(shape.kvHeadCount * tiles) { task, scratch in
-            let head = task % shape.kvHeadCount
-            // The newest queries see most rows: the longest tasks come first.
-            let first = (tiles - 1 - task / shape.kvHeadCount) * tileTokens
-            let queries = tile(head: head, tokens: first..<min(first + tileTokens, tokens))
-            slot.withRows(ofHead: head) { rows in
-                compute.kernels.attend(
-                    rows, queries, into: self.output(output, head: head, token: first),
-                    stride: outputWidth, logSumExp: normalizer(normalizers, head: head, token: first),
-                    stride: shape.headCount, scores: scores?.ofHead(head, token: first),
-                    stride: scores?.stride ?? 0, scratch: scratch)
-            }
+            attend(task: task, into: output, normalizers: normalizers, scores: scores, scratch)
         }
     }
+
+    /// One KV head with one tile of tokens.
+    private func attend(
+        task: Int, into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?,
+        scores: AttentionScores?, _ scratch: UnsafeMutablePointer<Float>
+    ) {
+        let head = task % shape.kvHeadCount
+        // The newest queries see most rows: the longest tasks come first.
+        let first = (tiles - 1 - task / shape.kvHeadCount) * tileTokens
+        let queries = tile(head: head, tokens: first..<min(first + tileTokens, tokens))
+        slot.withRows(ofHead: head) { rows in
+            compute.kernels.attend(
+                rows, queries, into: self.output(output, head: head, token: first),
+                stride: outputWidth, logSumExp: normalizer(normalizers, head: head, token: first),
+                stride: shape.headCount, scores: scores?.ofHead(head, token: first),
+                stride: scores?.stride ?? 0, scratch: scratch)
+        }
+    }
+
+    /// Attention of several sequences as one piece of work, those with most rows first.
+    ///
+    /// One whose single tasks are too long to be shared evenly comes before the others, by itself.
+    static func attend(
+        _ steps: [(step: AttentionStep, output: UnsafeMutablePointer<Float>)], _ compute: Compute
+    ) {
+        let all = steps.reduce(0) { $0 + $1.step.taskRows * $1.step.taskCount }
+        let longest = all / (compute.pool.threadCount * tasksPerThread)
+        var ends: [Int] = []
+        var shared: [(step: AttentionStep, output: UnsafeMutablePointer<Float>)] = []
+        for (step, output) in steps.sorted(by: { $0.step.taskRows > $1.step.taskRows }) {
+            if compute.pool.threadCount > 1, step.taskRows > longest {
+                step.attend(into: output, normalizers: nil)
+            } else {
+                shared.append((step, output))
+                ends.append((ends.last ?? 0) + step.taskCount)
+            }
+        }
+        compute.run(ends.last ?? 0) { task, scratch in
+            let index = ends.firstIndex { task < $0 } ?? 0
+            let first = index > 0 ? ends[index - 1] : 0
+            shared[index].step.attend(
+                task: task - first, into: shared[index].output, normalizers: nil, scores: nil, scratch)
+        }
+    }
+
+    /// Tasks by tiles.
+    private var taskCount: Int { shape.kvHeadCount * tiles }
+    /// Query rows times cached rows of one of them.
+    private var taskRows: Int { min(tokens, tileTokens) * slot.rowCount(ofHead: 0) }
 
     private func attendByBlocks(
         _ pieces: RowPieces, _ width: Int, into output: UnsafeMutablePointer<Float>,

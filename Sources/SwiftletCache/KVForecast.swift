@@ -34,9 +34,12 @@ extension KVSequence {
     /// - Parameters:
     ///   - count: tokens of the prompt, at least 1.
     ///   - chunk: tokens that are processed at a time.
+    ///   - added: rows of every KV head that are added after the prompt.
     /// - Throws: `.invalidArgument` if the budget is below what the policy keeps in any case.
     /// - Complexity: O(layers × KV heads), and O(layers²) for the budgets.
-    package func forecast(reading count: Int, chunk: Int) throws(SwiftletError) -> KVForecast {
+    package func forecast(
+        reading count: Int, chunk: Int, adding added: Int = 0
+    ) throws(SwiftletError) -> KVForecast {
         precondition(length == 0 && count > 0, "a forecast for \(count) tokens after \(length)")
         let reaching = try rowsReachingLayers(count)
         let budgets = try foreseenBudgets(count)
@@ -51,7 +54,7 @@ extension KVSequence {
             layers.append(
                 try forecast(
                     states[index], rows: rows, queries: queries[rows] ?? 0, of: count,
-                    budget: budgets?[index]))
+                    budget: budgets?[index], adding: added))
         }
         let index = retrieval?.bytesNeeded(layers: states.map { $0.slot.shape }, length: count) ?? 0
         let held = layers.reduce(index) { $0 + $1.kept }
@@ -106,14 +109,15 @@ extension KVSequence {
     }
 
     private func forecast(
-        _ state: KVLayerState, rows count: Int, queries: Int, of promptLength: Int, budget: Int?
+        _ state: KVLayerState, rows count: Int, queries: Int, of promptLength: Int, budget: Int?,
+        adding added: Int
     ) throws(SwiftletError) -> KVLayerForecast {
         let shape = state.slot.shape
         let needs = policy.evicts ? policy.needs(promptLength: promptLength) : KVEvidence()
         let later = policy.evicts ? policy.decodeNeeds(promptLength: promptLength) : KVEvidence()
         let counts = Array(repeating: count, count: shape.kvHeadCount)
         let full = try shape.kvHeadCount * state.slot.byteCount(ofRows: count, aged: false)
-        let kept = try keptRows(state, counts, budget)
+        let kept = try keptRows(state, counts, budget, adding: added)
         let rows = Int(kept.rows.rounded())
         let newest = later == needs ? queries : min(queries, later.windowQueries)
         return KVLayerForecast(
@@ -126,7 +130,7 @@ extension KVSequence {
 
     /// Rows of all KV heads that a layer goes down to, and the bytes of their pages.
     private func keptRows(
-        _ state: KVLayerState, _ counts: [Int], _ budget: Int?
+        _ state: KVLayerState, _ counts: [Int], _ budget: Int?, adding added: Int
     ) throws(SwiftletError) -> (rows: Double, bytes: Int, isExpected: Bool) {
         let all = counts.reduce(0, +)
         var rows = counts
@@ -145,6 +149,7 @@ extension KVSequence {
                 isExpected = isExpected || policy.heads != nil && budget * counts.count < all
             }
         }
+        rows = rows.map { $0 + added }
         var bytes = 0
         for (count, group) in Dictionary(grouping: rows, by: { $0 }) {
             bytes += try group.count * state.slot.byteCount(ofRows: count, aged: true)

@@ -69,7 +69,7 @@ public struct CacheTrace: Sendable {
                     + "\(session.contextLength); raise -c or lower -n")
         }
         let merges = MergeRecord()
-        session.sequence.didMerge = { merges.add(layer: $0, head: $1, position: $2) }
+        merges.follow(session.sequence)
         defer { session.sequence.didMerge = nil }
         guard let logits = try session.feed(prompt, progress: progress) else { return nil }
         var moments = [Moment(session, merges, generatedTokens: 0)]
@@ -91,7 +91,8 @@ public struct CacheTrace: Sendable {
 }
 
 extension CacheTrace.Moment {
-    fileprivate init(_ session: Session, _ merges: MergeRecord, generatedTokens: Int) {
+    /// What a session's cache holds now; without a record of merges, no row counts as merged.
+    init(_ session: Session, _ merges: CacheTrace.MergeRecord?, generatedTokens: Int) {
         let sequence = session.sequence
         let report = session.cacheReport
         self.generatedTokens = generatedTokens
@@ -105,7 +106,9 @@ extension CacheTrace.Moment {
                 let positions = sequence.positions(layer: layer, head: head).sorted()
                 return CacheTrace.Head(
                     positions: positions,
-                    merged: positions.filter { merges.contains(layer: layer, head: head, position: $0) })
+                    merged: merges.map { merges in
+                        positions.filter { merges.contains(layer: layer, head: head, position: $0) }
+                    } ?? [])
             }
             return CacheTrace.Layer(
                 owner: layer, budget: report.budget == nil ? nil : sequence.budgets[layer],
@@ -115,20 +118,30 @@ extension CacheTrace.Moment {
     }
 }
 
-/// The rows that took in others.
-private final class MergeRecord {
-    private struct Row: Hashable {
-        let layer, head: Int
-        let position: Int32
-    }
+extension CacheTrace {
+    /// The rows that took in others.
+    final class MergeRecord {
+        private struct Row: Hashable {
+            let layer, head: Int
+            let position: Int32
+        }
 
-    private var rows: Set<Row> = []
+        private var rows: Set<Row> = []
 
-    func add(layer: Int, head: Int, position: Int32) {
-        rows.insert(Row(layer: layer, head: head, position: position))
-    }
+        /// Notes every merge of a sequence from now on.
+        func follow(_ sequence: KVSequence) {
+            sequence.didMerge = { [self] in rows.insert(Row(layer: $0, head: $1, position: $2)) }
+        }
 
-    func contains(layer: Int, head: Int, position: Int32) -> Bool {
-        rows.contains(Row(layer: layer, head: head, position: position))
+        /// What is noted so far.
+        func copy() -> MergeRecord {
+            let copy = MergeRecord()
+            copy.rows = rows
+            return copy
+        }
+
+        func contains(layer: Int, head: Int, position: Int32) -> Bool {
+            rows.contains(Row(layer: layer, head: head, position: position))
+        }
     }
 }

@@ -20,21 +20,17 @@ public struct Generation {
     }
 
     /// Why it ended; `nil` while it goes on. Text that was held back may still follow.
-    public private(set) var finishReason: FinishReason?
+    public var finishReason: FinishReason? { state.finishReason }
     /// Tokens generated so far, without the stop token.
-    public private(set) var tokens: [TokenID] = []
+    public var tokens: [TokenID] { state.tokens }
     /// Times and bytes so far.
     public private(set) var statistics = GenerationStatistics()
     /// The seed of the draws.
-    public var seed: UInt64 { sampler.seed }
+    public var seed: UInt64 { state.seed }
 
     private let session: Session
-    private let options: GenerationOptions
-    private let sampler: Sampler
-    private var decoder: StreamingDecoder
-    private var stops: StopMatcher
+    private var state: GenerationState
     private var first: TokenID?
-    private var isFlushed = false
     private let clock = ContinuousClock()
     private let start: ContinuousClock.Instant
 
@@ -49,21 +45,9 @@ public struct Generation {
         _ session: Session, prompt: [TokenID], options: GenerationOptions,
         progress: (Int) -> Bool = { _ in true }
     ) throws(SwiftletError) {
-        try options.sampling.validate()
-        if let maxTokens = options.maxTokens, maxTokens < 0 {
-            throw SwiftletError(
-                .invalidArgument, "the number of tokens (-n) is \(maxTokens); expected 0 or more")
-        }
-        guard let tokenizer = session.model.tokenizer else {
-            throw SwiftletError(.missing, "\(session.model.name) has no tokenizer, so it cannot write text")
-        }
+        try options.validate(for: session.model)
+        state = try GenerationState(session.model, options, context: session.tokens + prompt)
         self.session = session
-        self.options = options
-        let context = session.tokens + prompt
-        sampler = Sampler(options.sampling, history: context)
-        decoder = StreamingDecoder(
-            tokenizer, skipSpecial: true, continuing: context.contains { !tokenizer.isSpecial($0) })
-        stops = StopMatcher(options.stopStrings)
         let (begin, known) = (clock.now, session.tokens.count)
         var goesOn = true
         let logits = try session.feed(prompt) { done in
@@ -76,9 +60,9 @@ public struct Generation {
         statistics.promptSeconds = (start - begin).seconds
         statistics.cacheBytes = session.cacheBytes
         if goesOn, let logits {
-            first = logits.withUnsafeBufferPointer { [sampler] in sampler.sample($0) }
+            first = logits.withUnsafeBufferPointer { state.draw($0) }
         } else {
-            finishReason = .cancelled
+            state.cancel()
         }
     }
 
@@ -104,50 +88,24 @@ public struct Generation {
     ///
     /// - Throws: `.limit` if memory runs out; what was written stays.
     public mutating func next() throws(SwiftletError) -> Piece? {
-        guard finishReason == nil else { return flush() }
+        guard state.finishReason == nil else { return state.flush() }
         defer { updateStatistics() }
-        if tokens.count == options.maxTokens { return finish(.length) }
-        guard let token = try draw() else { return flush() }
-        if !options.ignoresStopTokens, options.stopTokens.contains(token) { return finish(.stopToken(token)) }
-        if session.tokens.count >= session.contextLength { return finish(.context) }
-        tokens.append(token)
-        let output = stops.append(decoder.append(token))
-        if let stop = output.stop {
-            finishReason = .stopString(stop)
-            isFlushed = true
-        }
-        return Piece(text: output.text, token: token)
+        if state.isComplete { return state.finish(.length) }
+        guard let token = try draw() else { return state.flush() }
+        return state.take(token, contextIsFull: session.tokens.count >= session.contextLength)
     }
 
     /// Ends the text here; what was written stays, and what was held back follows.
-    public mutating func cancel() {
-        if finishReason == nil { finishReason = .cancelled }
-    }
+    public mutating func cancel() { state.cancel() }
 
-    /// The token that follows the last one.
-    private func draw() throws(SwiftletError) -> TokenID? {
-        guard let last = tokens.last else { return first }
-        sampler.accept(last)
-        return try session.step(last) { [sampler] in sampler.sample($0) }
-    }
-
-    private mutating func finish(_ reason: FinishReason) -> Piece? {
-        finishReason = reason
-        return flush()
-    }
-
-    /// Text that was held back, once.
-    private mutating func flush() -> Piece? {
-        guard !isFlushed else { return nil }
-        isFlushed = true
-        let output = stops.append(decoder.finish())
-        if let stop = output.stop { finishReason = .stopString(stop) }
-        let text = output.text + stops.finish()
-        return text.isEmpty ? nil : Piece(text: text, token: nil)
+    /// The token that follows the last one; `nil` if there is none.
+    private mutating func draw() throws(SwiftletError) -> TokenID? {
+        guard let last = state.tokens.last else { return first }
+        return try session.step(last) { state.draw($0) } ?? nil
     }
 
     private mutating func updateStatistics() {
-        statistics.generatedTokens = tokens.count
+        statistics.generatedTokens = state.tokens.count
         statistics.generationSeconds = (clock.now - start).seconds
         statistics.cacheBytes = session.cacheBytes
     }

@@ -1,3 +1,4 @@
+import SwiftletTensor
 public import SwiftletText
 
 /// What to generate and when to stop.
@@ -10,6 +11,12 @@ public struct GenerationOptions: Sendable {
     public var stopTokens: Set<TokenID> = []
     /// Goes on at stop tokens.
     public var ignoresStopTokens = false
+    /// Tokens that are generated before a stop token or a stop string may end the text.
+    public var minTokens = 0
+    /// Added to the logits of tokens before anything else.
+    public var logitBias: [TokenID: Double] = [:]
+    /// Says which tokens may come next; `nil` allows all.
+    public var constraint: (any TokenConstraint)?
     /// How tokens are drawn.
     public var sampling = SamplingOptions()
 
@@ -20,6 +27,25 @@ public struct GenerationOptions: Sendable {
     public init(defaultsOf model: Model) {
         sampling = model.generationDefaults.sampling
         stopTokens = model.stopTokens
+    }
+
+    /// Checks every range.
+    ///
+    /// - Throws: `.invalidArgument` naming the flag, the value and the range.
+    func validate(for model: Model) throws(SwiftletError) {
+        try sampling.validate()
+        if let maxTokens, maxTokens < 0 {
+            throw SwiftletError(
+                .invalidArgument, "the number of tokens (-n) is \(maxTokens); expected 0 or more")
+        }
+        guard minTokens >= 0 else {
+            throw SwiftletError(
+                .invalidArgument, "the least number of tokens is \(minTokens); expected 0 or more")
+        }
+        try model.check(logitBias.keys.sorted())
+        for (token, bias) in logitBias where bias.isNaN {
+            throw SwiftletError(.invalidArgument, "the bias of token \(token) is not a number")
+        }
     }
 }
 
@@ -33,13 +59,15 @@ public enum FinishReason: Hashable, Sendable {
     case length
     /// The context is full.
     case context
+    /// The constraint allows no token any more.
+    case constraint
     /// Somebody cancelled it; what was written stays.
     case cancelled
 
     /// A short name for reports: `stop`, `length`, `context` or `cancelled`.
     public var name: String {
         switch self {
-        case .stopToken, .stopString: "stop"
+        case .stopToken, .stopString, .constraint: "stop"
         case .length: "length"
         case .context: "context"
         case .cancelled: "cancelled"
@@ -53,7 +81,13 @@ public struct GenerationStatistics: Hashable, Sendable {
     public var promptTokens = 0
     /// Tokens of the prompt that came from the prompt cache on disk instead.
     public var restoredTokens = 0
-    /// Time for both.
+    /// Tokens of the prompt that came from another request's cache in memory.
+    public var reusedTokens = 0
+    /// Time from when it was asked for until its prompt was begun.
+    public var queueSeconds = 0.0
+    /// Time from when it was asked for to the first token; 0 without one.
+    public var firstTokenSeconds = 0.0
+    /// Time for all of the prompt.
     public var promptSeconds = 0.0
     /// Tokens generated.
     public var generatedTokens = 0

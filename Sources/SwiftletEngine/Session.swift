@@ -60,6 +60,8 @@ public final class Session {
     private(set) var afterPrompt: CacheReport.AfterPrompt?
     package let sequence: KVSequence
     package let runner: Runner
+    /// Whether the pages of the sequence come from a pool of its own.
+    private let ownsPool: Bool
     /// What the system says about free memory; tests say something else.
     var availableBytes: () -> Int? = { MemoryProbe.availableBytes }
     let promptCache: PromptCacheStore?
@@ -77,23 +79,42 @@ public final class Session {
     }
 
     /// A session that computes with one instruction set.
-    package init(_ model: Model, _ options: Options, kernels: Kernels) throws(SwiftletError) {
+    package convenience init(
+        _ model: Model, _ options: Options, kernels: Kernels
+    ) throws(SwiftletError) {
         try options.validate()
         let threads = options.threadCount ?? ThreadPool.defaultThreadCount
+        let runner = Runner(
+            model: model.network,
+            compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
+        self.init(model, options, runner, try Self.sequence(model, options, kernels, KVPagePool()))
+        if promptCache != nil { try sequence.checkSnapshot() }
+    }
+
+    /// A session that computes with what others use, too, but never at the same time.
+    ///
+    /// - Parameter sequence: empty, or what is to be gone on from; then ``tokens`` has to be set.
+    init(
+        _ model: Model, _ options: Options, _ runner: Runner, _ sequence: KVSequence, ownsPool: Bool = true
+    ) {
         self.model = model
+        self.runner = runner
+        self.sequence = sequence
+        self.ownsPool = ownsPool
         contextLength = options.contextLength ?? model.configuration.contextLength
         batchSize = options.batchSize
         promptCache = options.promptCache
         specification = options.policy.specification
-        runner = Runner(
-            model: model.network,
-            compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
-        sequence = try KVSequence(
+    }
+
+    /// An empty cache as the options ask for it.
+    static func sequence(
+        _ model: Model, _ options: Options, _ kernels: Kernels, _ pool: KVPagePool
+    ) throws(SwiftletError) -> KVSequence {
+        try KVSequence(
             layout: try KVLayout(layers: model.network.cacheLayers, sharedBy: options.policy),
             format: options.policy.format ?? options.cacheFormat, rope: model.configuration.rope,
-            scale: model.configuration.attentionScale, policy: options.policy, pool: KVPagePool(),
-            kernels: kernels)
-        if promptCache != nil { try sequence.checkSnapshot() }
+            scale: model.configuration.attentionScale, policy: options.policy, pool: pool, kernels: kernels)
     }
 
     /// A session that goes on from where another one is, on its own.
@@ -108,6 +129,7 @@ public final class Session {
         specification = other.specification
         afterPrompt = other.afterPrompt
         self.sequence = sequence
+        ownsPool = other.ownsPool
         runner = other.runner
         promptCache = nil
         batchSize = other.batchSize
@@ -120,7 +142,9 @@ public final class Session {
     public var cacheBytes: Int { sequence.heldBytes }
 
     /// The most bytes of the cache ever held at once.
-    public var peakCacheBytes: Int { max(sequence.pool.peakBytes, sequence.peakBytes, sequence.heldBytes) }
+    public var peakCacheBytes: Int {
+        max(ownsPool ? sequence.pool.peakBytes : 0, sequence.peakBytes, sequence.heldBytes)
+    }
 
     /// Threads in use.
     public var threadCount: Int { runner.compute.pool.threadCount }

@@ -1,3 +1,4 @@
+public import SwiftletEngine
 public import SwiftletText
 
 #if canImport(Glibc)

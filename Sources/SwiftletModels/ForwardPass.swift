@@ -61,38 +61,34 @@ package final class ForwardPass {
         layer: Int, queries: Activations, keysAndValues: (keys: Activations, values: Activations)?,
         into output: Activations
     ) throws(SwiftletError) {
-        for (segment, angles) in zip(segments, angles) {
-            let sequence = segment.sequence
-            let shape = sequence.layout.layers[layer]
-            let q = queries.slice(segment.rows)
-            sequence.record(unrotated: q.data, tokens: q.rows, layer: layer)
-            compute.rotate(
-                q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
-                cosine: angles.cosine.data, sine: angles.sine.data)
-            afterRotation?(q)
-            try withPositions(segment) { positions throws(SwiftletError) in
-                if let keysAndValues, sequence.layout.ownsSlot(layer) {
-                    let keys = keysAndValues.keys.slice(segment.rows)
-                    compute.rotate(
-                        keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
-                        cosine: angles.cosine.data, sine: angles.sine.data)
-                    try sequence.append(
-                        layer: layer, keys: keys.data,
-                        values: keysAndValues.values.slice(segment.rows).data, positions: positions)
-                }
-                sequence.attend(
-                    KVSequence.Queries(data: q.data, positions: positions), layer: layer,
-                    phase: segment.phase, into: output.slice(segment.rows).data, compute: compute,
-                    workspace: workspace)
+        try positions.withUnsafeBufferPointer { positions throws(SwiftletError) in
+            for (segment, angles) in zip(segments, angles) {
+                let sequence = segment.sequence
+                let shape = sequence.layout.layers[layer]
+                let q = queries.slice(segment.rows)
+                sequence.record(unrotated: q.data, tokens: q.rows, layer: layer)
+                compute.rotate(
+                    q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
+                    cosine: angles.cosine.data, sine: angles.sine.data)
+                afterRotation?(q)
+                guard let keysAndValues, sequence.layout.ownsSlot(layer) else { continue }
+                let keys = keysAndValues.keys.slice(segment.rows)
+                compute.rotate(
+                    keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
+                    cosine: angles.cosine.data, sine: angles.sine.data)
+                try sequence.append(
+                    layer: layer, keys: keys.data, values: keysAndValues.values.slice(segment.rows).data,
+                    positions: UnsafeBufferPointer(rebasing: positions[segment.rows]))
             }
-        }
-    }
-
-    private func withPositions(
-        _ segment: Segment, _ body: (UnsafeBufferPointer<Int32>) throws(SwiftletError) -> Void
-    ) throws(SwiftletError) {
-        try positions.withUnsafeBufferPointer { all throws(SwiftletError) in
-            try body(UnsafeBufferPointer(rebasing: all[segment.rows]))
+            let parts = segments.map { segment in
+                KVAttentionPart(
+                    sequence: segment.sequence,
+                    queries: KVSequence.Queries(
+                        data: queries.slice(segment.rows).data,
+                        positions: UnsafeBufferPointer(rebasing: positions[segment.rows])),
+                    phase: segment.phase, output: output.slice(segment.rows).data)
+            }
+            KVAttentionPart.attend(parts, layer: layer, compute: compute, workspace: workspace)
         }
     }
 }

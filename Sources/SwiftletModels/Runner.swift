@@ -18,7 +18,7 @@ package final class Runner {
     /// Called with the residual stream after every layer (`[rows, hidden]`, before the final norm); it may
     /// read or rewrite the rows.
     package var afterLayer: ((_ layer: Int, _ x: Activations) -> Void)?
-    private let workspace = Workspace()
+    let workspace = Workspace()
     /// Rows whose logits are computed at once.
     private static let logitRows = 32
 
@@ -85,25 +85,10 @@ package final class Runner {
         _ batch: [(sequence: KVSequence, token: Int32)],
         emit: (_ index: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
     ) throws(SwiftletError) {
-        let mark = workspace.mark
-        defer { workspace.release(to: mark) }
-        let segments = batch.enumerated().map { index, entry in
-            ForwardPass.Segment(sequence: entry.sequence, rows: index..<index + 1, phase: .decode)
+        let parts = batch.map { BatchPart(generating: $0.token, $0.sequence) }
+        try step(parts) { rows, logits in
+            for (row, place) in rows.enumerated() { emit(place.part, logits.vector(row)) }
         }
-        let x = workspace.take(batch.count, model.configuration.hiddenSize)
-        model.embed(batch.map(\.token), into: x, compute)
-        let pass = ForwardPass(
-            segments: segments, positions: batch.map { Int32($0.sequence.length) }, compute: compute,
-            workspace: workspace)
-        for layer in 0..<model.configuration.layerCount {
-            try model.forward(layer: layer, x, pass)
-            afterLayer?(layer, x)
-        }
-        for entry in batch {
-            entry.sequence.advance(by: 1)
-            try entry.sequence.compressStep(phase: .decode, compute: compute)
-        }
-        emitLogits(of: x) { emit($0, $1) }
     }
 
     private func prefillChunked(
@@ -141,63 +126,43 @@ package final class Runner {
     ) throws(SwiftletError) -> Int {
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
-        var x = workspace.take(tokens.count, model.configuration.hiddenSize)
-        model.embed(tokens, into: x, compute)
-        var positions = tokens.indices.map { Int32(sequence.length + $0) }
         let layers = model.configuration.layerCount
-        for layer in 0..<layers {
-            for first in stride(from: 0, to: x.rows, by: tile) {
-                let rows = first..<min(first + tile, x.rows)
-                let mark = workspace.mark
-                defer { workspace.release(to: mark) }
-                let pass = ForwardPass(
-                    segments: [.init(sequence: sequence, rows: 0..<rows.count, phase: phase)],
-                    positions: Array(positions[rows]), compute: compute, workspace: workspace)
-                try model.forward(layer: layer, x.slice(rows), pass)
-            }
-            afterLayer?(layer, x)
-            if let kept = sequence.hiddenRows(after: layer, positions: positions) {
-                precondition(kept.last == positions.count - 1, "the last row has to survive")
-                x = x.gathering(kept)
-                positions = kept.map { positions[$0] }
-            }
-            try sequence.finish(layer: layer, phase: phase)
-            if !progress(tokens.count * (layer + 1) / layers), layer + 1 < layers {
+        var prompt = LayerMajorPrompt(tokens, sequence, tile: tile, phase: phase, workspace, self)
+        while prompt.layer < layers {
+            try prompt.advance(self)
+            if !progress(tokens.count * prompt.layer / layers), prompt.layer < layers {
                 try sequence.truncate(to: sequence.length)
                 return 0
             }
         }
-        sequence.advance(by: tokens.count)
-        try sequence.finishPrompt(phase: phase, compute: compute)
-        emitLogits(wanted, x, positions, emit)
+        try prompt.finish(self, wanted: wanted, emit: emit)
         return tokens.count
     }
 
-    private func emitLogits(_ wanted: Wanted, _ x: Activations, _ positions: [Int32], _ emit: Emit) {
+    func emitLogits(_ wanted: Wanted, _ x: Activations, _ positions: [Int32], _ emit: Emit) {
         switch wanted {
         case .none: return
         case .last:
             guard let last = positions.last else { return }
-            emitLogits(of: x.slice(x.rows - 1..<x.rows)) { emit(last, $1) }
-        case .all: emitLogits(of: x) { emit(positions[$0], $1) }
+            emitLogits(of: x.slice(x.rows - 1..<x.rows)) { emit(last, $1.vector(0)) }
+        case .all:
+            emitLogits(of: x) { first, logits in
+                for row in 0..<logits.rows { emit(positions[first + row], logits.vector(row)) }
+            }
         }
     }
 
-    /// Normalises the rows of `x` in place and hands out their logits, a few rows at a time.
-    private func emitLogits(
-        of x: Activations, _ emit: (_ row: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
-    ) {
+    /// Normalises the rows of `x` in place and lends their logits, `[rows, vocabulary]`, a few rows at a time.
+    func emitLogits(of x: Activations, _ emit: (_ first: Int, _ logits: Activations) -> Void) {
+        guard x.rows > 0 else { return }
         model.normalize(x, compute)
-        let width = model.configuration.vocabularySize
         for first in stride(from: 0, to: x.rows, by: Self.logitRows) {
             let rows = x.slice(first..<min(first + Self.logitRows, x.rows))
             let mark = workspace.mark
             defer { workspace.release(to: mark) }
-            let logits = workspace.take(rows.rows, width)
+            let logits = workspace.take(rows.rows, model.configuration.vocabularySize)
             model.logits(of: rows, into: logits, compute)
-            for row in 0..<rows.rows {
-                emit(first + row, UnsafeBufferPointer(start: logits[row: row], count: width))
-            }
+            emit(first, logits)
         }
     }
 }

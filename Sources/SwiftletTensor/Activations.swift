@@ -18,6 +18,11 @@ package struct Activations {
     /// The first element of row `index`.
     package subscript(row index: Int) -> UnsafeMutablePointer<Float> { data + index * columns }
 
+    /// Row `index`.
+    package func vector(_ index: Int) -> UnsafeBufferPointer<Float> {
+        UnsafeBufferPointer(start: self[row: index], count: columns)
+    }
+
     /// Rows `range` of the same memory.
     package func slice(_ range: Range<Int>) -> Activations {
         precondition(range.lowerBound >= 0 && range.upperBound <= rows, "rows \(range) of \(rows)")

@@ -8,6 +8,7 @@ extension SwiftletError {
         case .unreadable, .missing: 66  // EX_NOINPUT
         case .limit: 69  // EX_UNAVAILABLE
         case .unwritable: 74  // EX_IOERR
+        case .busy: 75  // EX_TEMPFAIL
         default: 1
         }
     }

@@ -7,7 +7,8 @@ public struct SwiftletError: Error, Hashable, Sendable, CustomStringConvertible 
     /// The kind of failure; open, so that a new kind breaks no caller.
     public struct Code: Hashable, Sendable, CustomStringConvertible {
         private enum Kind {
-            case unreadable, malformed, unsupported, missing, mismatch, invalidArgument, limit, unwritable
+            case unreadable, malformed, unsupported, missing, mismatch, invalidArgument, limit, unwritable,
+                busy
         }
 
         private let kind: Kind
@@ -28,6 +29,8 @@ public struct SwiftletError: Error, Hashable, Sendable, CustomStringConvertible 
         public static let limit = Code(kind: .limit)
         /// A file could not be created or written.
         public static let unwritable = Code(kind: .unwritable)
+        /// A queue is full, or something is shutting down: the same may work later.
+        public static let busy = Code(kind: .busy)
 
         /// The name of the code, as in `malformed`.
         public var description: String { "\(kind)" }

@@ -30,6 +30,7 @@ struct RunReport {
         case .stopString(let text): "stop text \"\(text)\""
         case .length: "-n"
         case .context: "the context's end (\(session.contextLength) tokens, -c)"
+        case .constraint: "the end of the grammar"
         case .cancelled: "Ctrl-C"
         case nil: "nothing"
         }

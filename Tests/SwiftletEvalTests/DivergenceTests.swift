@@ -1,4 +1,5 @@
 import Foundation
+import SwiftletEngine
 import SwiftletTestSupport
 import Testing
 

@@ -29,9 +29,7 @@ struct PromptCacheKey {
         for frequency in sequence.rope.frequencies { hash.combine(frequency.bitPattern) }
         hash.combine("\(sequence.rope.pairing)")
         hash.combine(sequence.rope.attentionFactor.bitPattern)
-        var policy = sequence.policy
-        policy.specification = ""
-        hash.combine(String(reflecting: policy))
+        hash.combine(sequence.policy.settings)
         text = hash.hexadecimal
     }
 
@@ -51,5 +49,14 @@ struct PromptCacheKey {
         var hash = Fingerprint()
         for token in tokens { hash.combine(Int(token)) }
         return hash.hexadecimal
+    }
+}
+
+extension KVPolicy {
+    /// All settings, whatever the words that they were written in.
+    var settings: String {
+        var policy = self
+        policy.specification = ""
+        return String(reflecting: policy)
     }
 }

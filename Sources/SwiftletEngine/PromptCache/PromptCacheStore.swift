@@ -103,7 +103,7 @@ public final class PromptCacheStore: Sendable {
             let tokens = reporting(
                 path,
                 { () throws(SwiftletError) in
-                    try open(path, session.promptCacheKey).tokens
+                    try open(path, session.promptCacheKey).about.tokens
                 }), tokens == prompt
         else { return [] }
         return [Candidate(path: path, tokens: tokens, common: prompt.count)]
@@ -115,7 +115,7 @@ public final class PromptCacheStore: Sendable {
         return (names ?? []).filter { $0.hasPrefix(key) && $0.hasSuffix(PromptCacheFile.suffix) }
             .compactMap { name in
                 let path = "\(directory)/\(name)"
-                let tokens = reporting(path) { () throws(SwiftletError) in try open(path, key).tokens }
+                let tokens = reporting(path) { () throws(SwiftletError) in try open(path, key).about.tokens }
                 let common = zip(tokens ?? [], prompt).prefix { $0 == $1 }.count
                 return common > 0 ? Candidate(path: path, tokens: tokens ?? [], common: common) : nil
             }
@@ -123,42 +123,26 @@ public final class PromptCacheStore: Sendable {
 
     private func open(
         _ path: String, _ key: String
-    ) throws(SwiftletError) -> (reader: PromptCacheReader, tokens: [TokenID]) {
-        var reader = try PromptCacheReader(path: path)
-        var state = KVStateCoder(reading: try reader.next(.about))
-        var about = PromptCacheFile.About(key: "", tokens: [])
-        try about.code(&state)
-        try state.finish()
-        guard about.key == key else { throw state.damage("it has the name of another") }
-        return (reader, about.tokens)
+    ) throws(SwiftletError) -> (reader: PromptCacheReader, about: PromptCacheFile.About) {
+        let file = try PromptCacheFile.open(path)
+        guard file.about.key == key else {
+            throw SwiftletError(.malformed, "the saved cache is damaged: it has the name of another")
+        }
+        return file
     }
 
     /// Replaces what a session holds by the first `count` tokens of a file; on failure the session is empty.
     ///
     /// - Returns: the logits in the file, or `nil` if it cannot be used.
     private func load(_ candidate: Candidate, into session: Session, count: Int) -> [Float]? {
-        let logits: [Float]? = reporting(candidate.path) { () throws(SwiftletError) in
+        reporting(candidate.path) { () throws(SwiftletError) in
             try session.truncate(to: 0)
-            var (reader, tokens) = try open(candidate.path, session.promptCacheKey)
-            let parts = session.sequence.snapshotParts
-            guard tokens == candidate.tokens, reader.sections == 1 + parts else {
-                throw SwiftletError(
-                    .malformed,
-                    "the saved cache is damaged: it has \(reader.sections - 1) parts, expected \(parts)")
+            let file = try open(candidate.path, session.promptCacheKey)
+            guard file.about.tokens == candidate.tokens else {
+                throw SwiftletError(.malformed, "the saved cache is damaged: its tokens have changed")
             }
-            var logits: [Float] = []
-            var state = KVStateCoder(reading: try reader.next(.logits))
-            let width = session.model.configuration.vocabularySize
-            let isCuttable = session.sequence.policy.prefixIsReusable
-            try state.code(&logits, "logits", count: isCuttable ? 0...0 : width...width)
-            try state.finish()
-            try session.sequence.restore(length: tokens.count, keeping: count) { () throws(SwiftletError) in
-                try reader.next(.part, available: session.availableBytes())
-            }
-            return logits
+            return try PromptCacheFile.load(file, into: session, count: count)
         }
-        if logits != nil { session.tokens = Array(candidate.tokens.prefix(count)) }
-        return logits
     }
 
     /// Runs `body`; what it throws is reported, and a damaged file is removed.
@@ -195,21 +179,11 @@ public final class PromptCacheStore: Sendable {
     }
 
     private func write(_ session: Session, _ logits: [Float]) throws(SwiftletError) {
-        let sequence = session.sequence
         let path = path(session.tokens, session.promptCacheKey)
-        var writer = try PromptCacheWriter(
-            path: path, sections: 2 + sequence.snapshotParts, limit: byteLimit)
-        var state = KVStateCoder()
-        var about = PromptCacheFile.About(key: session.promptCacheKey, tokens: session.tokens)
-        try about.code(&state)
-        try writer.add(.about, state.bytes)
-        state = KVStateCoder()
-        var row = sequence.policy.prefixIsReusable ? [] : logits
-        try state.code(&row, "logits", count: 0...row.count)
-        try writer.add(.logits, state.bytes)
-        try sequence.snapshot { part throws(SwiftletError) in try writer.add(.part, part) }
-        makeRoom(for: writer.byteCount, besides: path)
-        try writer.commit()
+        try PromptCacheFile.write(
+            session, logits: session.sequence.policy.prefixIsReusable ? [] : logits, to: path,
+            limit: byteLimit
+        ) { makeRoom(for: $0, besides: path) }
     }
 
     private func path(_ tokens: [TokenID], _ key: String) -> String {

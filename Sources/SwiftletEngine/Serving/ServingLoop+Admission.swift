@@ -1,0 +1,215 @@
+import SwiftletCache
+import SwiftletModels
+import SwiftletTensor
+import SwiftletText
+
+/// Who may run: the first that waits, when slots are free and its cache fits beside what the others may still need.
+extension ServingLoop {
+    /// Bytes of all caches, kept ones included; shared pages count once.
+    var heldBytes: Int {
+        let sequences = reading.compactMap { $0.session?.sequence } + runningChoices.map(\.session.sequence)
+        return sequences.reduce(setup.pool.heldBytes + kept.bytesBesidePages) { $0 + $1.bytesBesidePages }
+    }
+
+    private var runningChoices: [ServingChoice] { writing.flatMap { $0.choices.filter { !$0.isFinished } } }
+
+    /// Bytes that running requests may still take.
+    var promisedBytes: Int {
+        let reading = reading.reduce(0) {
+            $0 + max($1.need.all - ($1.session?.cacheBytes ?? 0), 0) + $1.sharedBytes
+        }
+        return writing.reduce(reading) { sum, job in
+            job.choices.filter { !$0.isFinished }.reduce(sum) {
+                $0 + max(job.need.each - $1.session.cacheBytes, 0) + $1.sharedBytes
+            }
+        }
+    }
+
+    /// Admits requests as long as the first one fits.
+    func admit() {
+        while let job = waiting.first {
+            let free = freeSlots
+            guard free.count >= job.request.choiceCount,
+                begin(job, Array(free.prefix(job.request.choiceCount)))
+            else { break }
+        }
+        for (index, job) in waiting.enumerated() where job.toldAhead != index {
+            job.toldAhead = index
+            job.tell(.queued(ahead: index))
+        }
+    }
+
+    /// Starts the first request that waits.
+    ///
+    /// - Returns: false if it has to wait for memory.
+    private func begin(_ job: ServingJob, _ slots: [Int]) -> Bool {
+        do {
+            guard let session = try makeRoom(for: job) else { return false }
+            waiting.removeFirst()
+            setup.mailbox.leaveQueue(freeSlots: freeSlots.count - slots.count)
+            job.session = session
+            job.slots = slots
+            job.begin = clock.now
+            reading.append(job)
+            for index in slots { occupy(index, job) }
+            restore(job, session)
+            try beginPrompt(of: job, session)
+        } catch {
+            fail(job, error)
+        }
+        return true
+    }
+
+    private func occupy(_ index: Int, _ job: ServingJob) {
+        slots[index].job = job
+        slots[index].kept = nil
+        slots[index].state = SlotState(index: index)
+        slots[index].state.request = job.request.id
+        slots[index].state.policy = job.request.policy.specification
+        slots[index].state.promptTokens = job.request.prompt.count
+        slots[index].state.maxTokens = job.request.options.maxTokens
+        slots[index].state.activity = .prompt
+    }
+
+    // MARK: Memory
+
+    /// A cache for a request, with what is known of its prompt, once there is room for what it will need.
+    ///
+    /// Kept caches give way, that of the same beginning last.
+    private func makeRoom(for job: ServingJob) throws(SwiftletError) -> Session? {
+        let others = runningBytes
+        guard others + job.need.all <= setup.memoryBytes else { return nil }
+        let empty = try Session.sequence(
+            setup.model, sessionOptions(job), setup.kernels, setup.pool)
+        while true {
+            let (session, shared) = try session(for: job, empty)
+            let need = job.need.all - session.cacheBytes + shared
+            let isFitting =
+                heldBytes + session.sequence.bytesBesidePages + promisedBytes + need <= setup.memoryBytes
+            if isFitting {
+                job.sharedBytes = shared
+                if usesKept(job) { counters.prefixLookups += 1 }
+                if session.tokens.count > 0 { counters.prefixHits += 1 }
+                job.reusedTokens = session.tokens.count
+                counters.reusedTokens += job.reusedTokens
+                return session
+            }
+            guard kept.removeOldest() else { return nil }
+        }
+    }
+
+    /// The most that running requests may come to hold, if they share nothing.
+    private var runningBytes: Int {
+        let reading = reading.reduce(0) {
+            $0 + max($1.need.all, $1.session?.cacheBytes ?? 0) + $1.sharedBytes
+        }
+        return writing.reduce(reading) { sum, job in
+            job.choices.filter { !$0.isFinished }.reduce(sum) {
+                $0 + max(job.need.each, $1.session.cacheBytes) + $1.sharedBytes
+            }
+        }
+    }
+
+    private func sessionOptions(_ job: ServingJob) -> Session.Options {
+        var options = Session.Options()
+        options.contextLength = setup.contextLength
+        options.batchSize = setup.options.batchSize
+        options.cacheFormat = job.request.cacheFormat ?? setup.options.cacheFormat
+        options.policy = job.request.policy
+        return options
+    }
+
+    private func usesKept(_ job: ServingJob) -> Bool {
+        setup.options.keepsPrompts && job.request.cachesPrompt && job.request.promptLogprobs == nil
+    }
+
+    /// A session with as much of the prompt as another cache holds, and the bytes of it that may be copied.
+    private func session(
+        for job: ServingJob, _ empty: KVSequence
+    ) throws(SwiftletError) -> (Session, sharedBytes: Int) {
+        let options = sessionOptions(job)
+        let (policy, prompt) = (job.request.policy, job.request.prompt)
+        func session(_ sequence: KVSequence) -> Session {
+            Session(setup.model, options, runner, sequence, ownsPool: false)
+        }
+        guard usesKept(job) else { return (session(empty), 0) }
+        let key = PrefixCache.Key(empty)
+        if !policy.prefixIsReusable, let entry = kept.exact(key, prompt) {
+            let fork = session(KVSequence(forking: entry.session.sequence))
+            fork.tokens = prompt
+            return (fork, entry.session.cacheBytes)
+        }
+        guard policy.prefixIsReusable, let (other, count) = longest(key, prompt) else {
+            return (session(empty), 0)
+        }
+        let fork = session(try KVSequence(continuing: other.sequence, after: count, under: policy))
+        fork.tokens = Array(prompt.prefix(count))
+        return (fork, job.need.page)
+    }
+
+    /// The cache, kept or in use, that holds most of a prompt.
+    private func longest(_ key: PrefixCache.Key, _ prompt: [TokenID]) -> (session: Session, count: Int)? {
+        var best = kept.longest(key, prompt).map { (session: $0.entry.session, count: $0.count) }
+        for session in reading.compactMap(\.session) + runningChoices.map(\.session)
+        where session.sequence.isFull && PrefixCache.Key(session.sequence) == key {
+            let count = min(PrefixCache.common(session.tokens, prompt), prompt.count - 1)
+            if count >= PrefixCache.leastTokens, count > best?.count ?? 0 { best = (session, count) }
+        }
+        return best
+    }
+
+    // MARK: The prompt cache on disk
+
+    /// Takes more of the prompt from the disk, if that knows more.
+    private func restore(_ job: ServingJob, _ session: Session) {
+        guard let store = setup.options.promptCache, usesKept(job), job.promptLogits == nil,
+            (try? session.sequence.checkSnapshot()) != nil
+        else { return }
+        let known = session.tokens.count
+        let found = store.restore(session, job.request.prompt)
+        job.isStored = found.isComplete
+        job.storedPrefixes = found.prefixes
+        job.promptLogits = found.logits
+        guard session.tokens.count != known else { return }
+        counters.reusedTokens -= job.reusedTokens
+        job.reusedTokens = 0
+        job.restoredTokens = session.tokens.count
+        counters.restoredTokens += job.restoredTokens
+    }
+
+    /// Writes a prompt that was read to the disk.
+    func save(_ job: ServingJob, _ session: Session, logits: UnsafeBufferPointer<Float>) {
+        guard let store = setup.options.promptCache, !job.isStored else { return }
+        store.save(session, logits: Array(logits), replacing: job.storedPrefixes)
+    }
+
+    // MARK: Keeping
+
+    /// Keeps the cache of an answer that has ended, or of a prompt that was not finished, for requests that begin
+    /// alike.
+    func keep(_ session: Session, of job: ServingJob, slot: Int?) {
+        guard usesKept(job) || setup.options.keepsPrompts && job.request.cachesPrompt,
+            session.sequence.isFull,
+            session.tokens.count >= PrefixCache.leastTokens
+        else { return }
+        insert(PrefixCache.Entry(session, logits: nil), slot: slot)
+    }
+
+    /// Keeps what a policy has left of a prompt, for the same prompt, if there is room for it twice.
+    func keep(prompt session: Session, logits: UnsafeBufferPointer<Float>, of job: ServingJob) {
+        let bytes = session.cacheBytes
+        guard usesKept(job), !job.request.policy.prefixIsReusable, job.reusedTokens == 0,
+            heldBytes + promisedBytes + bytes <= setup.memoryBytes
+        else { return }
+        let fork = session.fork()
+        job.sharedBytes += bytes
+        insert(PrefixCache.Entry(fork, logits: Array(logits)), slot: job.slots.first)
+    }
+
+    func insert(_ entry: PrefixCache.Entry, slot: Int?) {
+        let entry = kept.insert(entry)
+        if let slot { slots[slot].kept = entry }
+        guard let bound = setup.options.keptPromptBytes else { return }
+        while kept.byteCount > bound, kept.removeOldest() {}
+    }
+}
