@@ -74,23 +74,26 @@ struct AttentionStep {
     static func attend(
         _ steps: [(step: AttentionStep, output: UnsafeMutablePointer<Float>)], _ compute: Compute
     ) {
-        let all = steps.reduce(0) { $0 + $1.step.taskRows * $1.step.taskCount }
-        let longest = all / (compute.pool.threadCount * tasksPerThread)
-        var ends: [Int] = []
-        var shared: [(step: AttentionStep, output: UnsafeMutablePointer<Float>)] = []
-        for (step, output) in steps.sorted(by: { $0.step.taskRows > $1.step.taskRows }) {
-            if compute.pool.threadCount > 1, step.taskRows > longest {
-                step.attend(into: output, normalizers: nil)
+        let rows = steps.map(\.step.taskRows)
+        let all = zip(steps, rows).reduce(0) { $0 + $1.0.step.taskCount * $1.1 }
+        let longest = compute.pool.threadCount > 1 ? all / (compute.pool.threadCount * tasksPerThread) : .max
+        var tasks: [(index: Int, task: Int)] = []
+        for index in rows.indices.sorted(by: { rows[$0] > rows[$1] }) {
+            if rows[index] > longest {
+                steps[index].step.attend(into: steps[index].output, normalizers: nil)
             } else {
-                shared.append((step, output))
-                ends.append((ends.last ?? 0) + step.taskCount)
+                for task in 0..<steps[index].step.taskCount { tasks.append((index, task)) }
             }
         }
-        compute.run(ends.last ?? 0) { task, scratch in
-            let index = ends.firstIndex { task < $0 } ?? 0
-            let first = index > 0 ? ends[index - 1] : 0
-            shared[index].step.attend(
-                task: task - first, into: shared[index].output, normalizers: nil, scores: nil, scratch)
+        // What the threads touch at the same time is lent to them: counting users would make them wait.
+        steps.withUnsafeBufferPointer { steps in
+            tasks.withUnsafeBufferPointer { tasks in
+                compute.run(tasks.count) { number, scratch in
+                    let (index, task) = tasks[number]
+                    steps[index].step.attend(
+                        task: task, into: steps[index].output, normalizers: nil, scores: nil, scratch)
+                }
+            }
         }
     }
 

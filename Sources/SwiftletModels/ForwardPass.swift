@@ -62,24 +62,7 @@ package final class ForwardPass {
         into output: Activations
     ) throws(SwiftletError) {
         try positions.withUnsafeBufferPointer { positions throws(SwiftletError) in
-            for (segment, angles) in zip(segments, angles) {
-                let sequence = segment.sequence
-                let shape = sequence.layout.layers[layer]
-                let q = queries.slice(segment.rows)
-                sequence.record(unrotated: q.data, tokens: q.rows, layer: layer)
-                compute.rotate(
-                    q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
-                    cosine: angles.cosine.data, sine: angles.sine.data)
-                afterRotation?(q)
-                guard let keysAndValues, sequence.layout.ownsSlot(layer) else { continue }
-                let keys = keysAndValues.keys.slice(segment.rows)
-                compute.rotate(
-                    keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
-                    cosine: angles.cosine.data, sine: angles.sine.data)
-                try sequence.append(
-                    layer: layer, keys: keys.data, values: keysAndValues.values.slice(segment.rows).data,
-                    positions: UnsafeBufferPointer(rebasing: positions[segment.rows]))
-            }
+            try cacheRows(layer, queries, keysAndValues, positions)
             let parts = segments.map { segment in
                 KVAttentionPart(
                     sequence: segment.sequence,
@@ -90,5 +73,54 @@ package final class ForwardPass {
             }
             KVAttentionPart.attend(parts, layer: layer, compute: compute, workspace: workspace)
         }
+    }
+
+    /// Rotates queries and keys of all segments and caches keys and values; short segments share the threads, long
+    /// ones use all of them one after the other.
+    private func cacheRows(
+        _ layer: Int, _ queries: Activations, _ keysAndValues: (keys: Activations, values: Activations)?,
+        _ positions: UnsafeBufferPointer<Int32>
+    ) throws(SwiftletError) {
+        func isShort(_ index: Int) -> Bool {
+            afterRotation == nil && compute.leavesAlone(queries.slice(segments[index].rows))
+        }
+        for index in segments.indices where !isShort(index) {
+            try cacheRows(ofSegment: index, layer, queries, keysAndValues, positions)
+        }
+        let short = segments.indices.filter(isShort)
+        var failures = [SwiftletError?](repeating: nil, count: short.count)
+        failures.withUnsafeMutableBufferPointer { failures in
+            compute.run(short.count) { task, _ in
+                do throws(SwiftletError) {
+                    try cacheRows(ofSegment: short[task], layer, queries, keysAndValues, positions)
+                } catch {
+                    failures[task] = error
+                }
+            }
+        }
+        for case let failure? in failures { throw failure }
+    }
+
+    private func cacheRows(
+        ofSegment index: Int, _ layer: Int, _ queries: Activations,
+        _ keysAndValues: (keys: Activations, values: Activations)?, _ positions: UnsafeBufferPointer<Int32>
+    ) throws(SwiftletError) {
+        let (segment, angles) = (segments[index], angles[index])
+        let sequence = segment.sequence
+        let shape = sequence.layout.layers[layer]
+        let q = queries.slice(segment.rows)
+        sequence.record(unrotated: q.data, tokens: q.rows, layer: layer)
+        compute.rotate(
+            q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
+            cosine: angles.cosine.data, sine: angles.sine.data)
+        afterRotation?(q)
+        guard let keysAndValues, sequence.layout.ownsSlot(layer) else { return }
+        let keys = keysAndValues.keys.slice(segment.rows)
+        compute.rotate(
+            keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
+            cosine: angles.cosine.data, sine: angles.sine.data)
+        try sequence.append(
+            layer: layer, keys: keys.data, values: keysAndValues.values.slice(segment.rows).data,
+            positions: UnsafeBufferPointer(rebasing: positions[segment.rows]))
     }
 }

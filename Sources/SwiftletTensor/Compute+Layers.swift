@@ -168,9 +168,12 @@ extension Compute {
         }
     }
 
+    /// Whether steps that go row by row leave these rows to the thread that asks, which may then be any.
+    package func leavesAlone(_ x: Activations) -> Bool { x.count < 1 << 14 }
+
     /// Runs `body` for every row, on all threads when there is enough work.
     private func forEachRow(of x: Activations, _ body: (Int) -> Void) {
-        if x.count < 1 << 14 {
+        if leavesAlone(x) {
             for row in 0..<x.rows { body(row) }
         } else {
             run(x.rows) { row, _ in body(row) }

@@ -31,10 +31,10 @@ public final class Scheduler: Sendable {
     public let memoryBytes: Int
 
     private let kernels: Kernels
-    private let mailbox: Mailbox
+    let mailbox: Mailbox
     private let board: SnapshotBoard
     private let serial = Atomic<UInt64>(0)
-    private let pool: KVPagePool
+    let pool: KVPagePool
 
     /// Starts the thread.
     ///
@@ -202,8 +202,8 @@ public final class Scheduler: Sendable {
         let each = try sequence.mostBytes(reading: prompt, generating: generated, chunk: chunk)
         // Pages of a prompt are shared until they are written, which a policy that drops rows may do to all of them.
         let shared =
-            request.policy.evicts
-            ? 0 : max(try sequence.forecast(reading: prompt, chunk: chunk).heldBytes - sequence.pageBytes, 0)
+            request.policy.prefixIsReusable
+            ? max(try sequence.forecast(reading: prompt, chunk: chunk).heldBytes - sequence.pageBytes, 0) : 0
         let others = (request.choiceCount - 1) * (each - shared)
         guard each + others <= memoryBytes else {
             throw SwiftletError(

@@ -132,11 +132,13 @@ extension ServingLoop {
         func session(_ sequence: KVSequence) -> Session {
             Session(setup.model, options, runner, sequence, ownsPool: false)
         }
+        job.promptLogits = nil
         guard usesKept(job) else { return (session(empty), 0) }
         let key = PrefixCache.Key(empty)
         if !policy.prefixIsReusable, let entry = kept.exact(key, prompt) {
             let fork = session(KVSequence(forking: entry.session.sequence))
             fork.tokens = prompt
+            job.promptLogits = entry.logits
             return (fork, entry.session.cacheBytes)
         }
         guard policy.prefixIsReusable, let (other, count) = longest(key, prompt) else {

@@ -129,7 +129,7 @@ extension ServingLoop {
             let state = try GenerationState(
                 setup.model, job.request.options, context: job.request.prompt, choice: index)
             let own = index == 0 ? session : session.fork()
-            let shared = job.request.policy.evicts ? session.cacheBytes : job.need.page
+            let shared = job.request.policy.prefixIsReusable ? job.need.page : session.cacheBytes
             let merges = index == 0 ? job.merges : job.merges?.copy()
             merges?.follow(own.sequence)
             job.choices.append(
