@@ -176,25 +176,36 @@ struct AttentionStep {
     /// Scores that stay in the processor's cache until they are used.
     static let mostScores = 1 << 20
 
-    /// Turns the scores of these queries for the rows from `first` on into their attention weights.
-    func weigh(_ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>) {
-        compute.run(tokens * shape.headCount) { task, _ in
-            let (token, head) = task.quotientAndRemainder(dividingBy: shape.headCount)
-            compute.kernels.weigh(
-                scores.ofQuery(token, head: head) + first, logSumExp: normalizers[task],
-                count: max(slot.rowCount(ofHead: head / shape.group) - first, 0))
-        }
-    }
-
-    /// Adds the weights of these queries, per query head, in the order of the tokens.
-    func addColumnSums(_ weights: AttentionScores, to record: inout KVEvidenceRecord) {
-        record.changeColumnSums(compute) { head, sums in
+    /// Turns the scores of these queries for the rows from `first` on into attention weights and records them per
+    /// query head.
+    ///
+    /// - Parameters:
+    ///   - sums: whether they are added to the column sums, in the order of the tokens.
+    ///   - steps: how many decode steps are remembered, of which every query is one; 0 if they are none.
+    func addWeights(
+        _ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>, sums: Bool,
+        steps: Int, to record: inout KVEvidenceRecord
+    ) {
+        if steps > 0 { record.beginRollingRows(firstRow: first) }
+        record.changeHeads(compute) { head, evidence in
             let rowCount = slot.rowCount(ofHead: head / shape.group)
-            sums.padWithZeros(to: rowCount)
-            sums.withUnsafeMutableBufferPointer { sums in
-                guard let sums = sums.baseAddress else { return }
-                for token in 0..<tokens {
-                    compute.kernels.add(sums, weights.ofQuery(token, head: head), count: rowCount)
+            if sums { evidence.columnSums.padWithZeros(to: rowCount) }
+            for token in 0..<tokens {
+                let weights = scores.ofQuery(token, head: head)
+                let newer = UnsafeMutableBufferPointer(
+                    start: weights + first, count: max(rowCount - first, 0))
+                compute.kernels.weigh(
+                    weights + first, logSumExp: normalizers[token * shape.headCount + head],
+                    count: newer.count)
+                if sums {
+                    evidence.columnSums.withUnsafeMutableBufferPointer { sums in
+                        guard let sums = sums.baseAddress else { return }
+                        compute.kernels.add(sums, weights, count: rowCount)
+                    }
+                }
+                if steps > 0 {
+                    evidence.addStep(
+                        UnsafeBufferPointer(newer), position: queries.positions[token], capacity: steps)
                 }
             }
         }
@@ -223,19 +234,6 @@ struct AttentionStep {
         record.tailSums += repeatElement(0, count: max(width - record.tailSums.count, 0))
         for queryHead in 0..<shape.headCount {
             for row in 0..<width { record.tailSums[row] += sums[queryHead * width + row] }
-        }
-    }
-
-    /// Adds the attention that every query (a decode step) gave to the rows from `first` on, per query head.
-    func addRollingRows(_ weights: AttentionScores, from first: Int, to record: inout KVEvidenceRecord) {
-        for token in 0..<tokens {
-            for head in 0..<shape.headCount {
-                record.addRollingRow(
-                    UnsafeBufferPointer(
-                        start: weights.ofQuery(token, head: head) + first,
-                        count: max(slot.rowCount(ofHead: head / shape.group) - first, 0)),
-                    head: head, position: queries.positions[token], firstRow: first)
-            }
         }
     }
 

@@ -92,17 +92,14 @@ public struct KVEvidence: Hashable, Sendable {
 
 /// What was recorded for one layer of one sequence.
 package struct KVEvidenceRecord {
-    private var needs: KVEvidence
+    private(set) var needs: KVEvidence
     private let shape: KVLayerShape
     private var window: QueryWindow
-    /// Sum over all queries so far of the attention that a row received: `[heads][rows]`.
-    package private(set) var columnSums: [[Float]]
+    /// What was recorded for every query head; empty if neither column sums nor decode steps are wanted.
+    private(set) var heads: [QueryHeadRecord]
     /// Weighted sum over the queries of ``KVEvidence/Tail`` and all heads of the attention that a row received:
     /// `[rows]`; empty before such a query and after rows were dropped.
     package var tailSums: [Float] = []
-    /// Attention of the newest decode steps over the rows, 0 before a row existed: `[heads][steps][rows]`.
-    package private(set) var rollingRows: [[[Float]]]
-    private var rollingPositions: [[Int32]]  // of the decode steps, [heads][steps]
     private var rollingFirstRow = 0  // the rows before it are left out of the decode steps
     /// Moments of the unrotated queries per head.
     package private(set) var queryMoments: [QueryMoments]
@@ -116,9 +113,9 @@ package struct KVEvidenceRecord {
         self.shape = shape
         window = QueryWindow(capacity: needs.windowQueries, width: shape.headCount * shape.keySize)
         rowNumbers = Array(repeating: [], count: shape.kvHeadCount)
-        columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
-        rollingRows = Array(repeating: [], count: needs.rollingRows > 0 ? shape.headCount : 0)
-        rollingPositions = Array(repeating: [], count: rollingRows.count)
+        heads = Array(
+            repeating: QueryHeadRecord(),
+            count: needs.columnSums || needs.rollingRows > 0 ? shape.headCount : 0)
         queryMoments = Array(
             repeating: QueryMoments(size: shape.keySize), count: needs.queryMoments ? shape.headCount : 0)
     }
@@ -130,16 +127,13 @@ package struct KVEvidenceRecord {
         fresh.window.take(window)
         fresh.rowNumbers = rowNumbers
         if new.tail == needs.tail { fresh.tailSums = tailSums }
-        if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
+        for (head, old) in zip(fresh.heads.indices, heads) {
+            if new.columnSums { fresh.heads[head].columnSums = old.columnSums }
+            fresh.heads[head].steps = old.steps.suffix(new.rollingRows)
+        }
         if new.queryMoments, needs.queryMoments {
             fresh.queryMoments = queryMoments
             fresh.unrotatedCount = unrotatedCount
-        }
-        if new.rollingRows > 0, needs.rollingRows > 0 {
-            for head in rollingRows.indices {
-                fresh.rollingRows[head] = Array(rollingRows[head].suffix(new.rollingRows))
-                fresh.rollingPositions[head] = Array(rollingPositions[head].suffix(new.rollingRows))
-            }
         }
         self = fresh
     }
@@ -147,20 +141,16 @@ package struct KVEvidenceRecord {
     /// Bytes of everything recorded.
     package var heldBytes: Int {
         let floats =
-            window.data.count + tailSums.count + columnSums.reduce(0) { $0 + $1.count }
-            + rowNumbers.reduce(0) { $0 + $1.count }
-            + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
+            window.data.count + tailSums.count + rowNumbers.reduce(0) { $0 + $1.count }
+            + heads.reduce(0) { $0 + $1.floatCount }
             + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
-        let positions = window.positions.count + rollingPositions.reduce(0) { $0 + $1.count }
+        let positions = window.positions.count + heads.reduce(0) { $0 + $1.steps.count }
         return floats * MemoryLayout<Float>.stride + positions * MemoryLayout<Int32>.stride
     }
 
     /// Bytes that a decode step goes through: what it adds to every row, not what waits for the end of a prompt.
     package var bytesPerStep: Int {
-        let floats =
-            columnSums.reduce(0) { $0 + $1.count }
-            + rollingRows.reduce(0) { $0 + $1.reduce(0) { $0 + $1.count } }
-        return floats * MemoryLayout<Float>.stride
+        heads.reduce(0) { $0 + $1.floatCount } * MemoryLayout<Float>.stride
     }
 
     /// Stands in for queries that were never computed: every row gets about the attention that it would get if
@@ -179,14 +169,14 @@ package struct KVEvidenceRecord {
             normals(&x)
             return (0..<count).map { (x[2 * $0] * x[2 * $0] + x[2 * $0 + 1] * x[2 * $0 + 1]) / 2 }
         }
-        for head in columnSums.indices {
+        for head in heads.indices where needs.columnSums {
             var sums = weights
             var expected: Float = 0  // Σ 1 / (rows that a query sees) over the queries that see the row
             for row in sums.indices.reversed() {
                 expected += 1 / Float(row + 1)
                 sums[row] *= expected
             }
-            columnSums[head] = sums
+            heads[head].columnSums = sums
         }
         if needs.tail != nil { tailSums = weights }
         var queries = [Float](
@@ -217,8 +207,8 @@ package struct KVEvidenceRecord {
 
     /// Whether the newest decode step is the newest query.
     var rollingRowsAreNewest: Bool {
-        guard let last = rollingPositions.first?.last else { return false }
-        return last == window.positions.last
+        guard let last = heads.first?.steps.last else { return false }
+        return last.position == window.positions.last
     }
 
     /// Number of newest queries that are there.
@@ -231,36 +221,30 @@ package struct KVEvidenceRecord {
     package mutating func withColumnSums(
         head: Int, rowCount: Int, _ body: (UnsafeMutablePointer<Float>) -> Void
     ) {
-        columnSums[head].padWithZeros(to: rowCount)
-        columnSums[head].withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
+        heads[head].columnSums.padWithZeros(to: rowCount)
+        heads[head].columnSums.withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
     }
 
-    /// Changes the column sums of every query head, on all threads.
-    mutating func changeColumnSums(_ compute: Compute, _ change: (_ head: Int, _ sums: inout [Float]) -> Void)
-    {
-        columnSums.withUnsafeMutableBufferPointer { heads in
+    /// Changes what was recorded for every query head, on all threads.
+    mutating func changeHeads(
+        _ compute: Compute, _ change: (_ head: Int, _ record: inout QueryHeadRecord) -> Void
+    ) {
+        heads.withUnsafeMutableBufferPointer { heads in
             compute.run(heads.count) { head, _ in change(head, &heads[head]) }
         }
     }
 
-    /// Adds the attention row of the decode step at `position` for one head; older rows grow with zeros.
-    ///
-    /// - Parameter firstRow: cached rows before the first of `row`, which are left out. What was recorded for others
-    ///   is forgotten.
-    package mutating func addRollingRow(
-        _ row: UnsafeBufferPointer<Float>, head: Int, position: Int32, firstRow: Int = 0
-    ) {
-        if firstRow != rollingFirstRow { forgetRollingRows(firstRow: firstRow) }
-        for index in rollingRows[head].indices { rollingRows[head][index].padWithZeros(to: row.count) }
-        var newest: [Float] = []
-        if rollingRows[head].count == needs.rollingRows {
-            newest = rollingRows[head].removeFirst()  // its memory is used again
-            rollingPositions[head].removeFirst()
-        }
-        newest.removeAll(keepingCapacity: true)
-        newest.append(contentsOf: row)
-        rollingRows[head].append(newest)
-        rollingPositions[head].append(position)
+    /// Forgets the decode steps that were recorded for rows from another one on: cached rows before `firstRow` are
+    /// left out from now on.
+    package mutating func beginRollingRows(firstRow: Int = 0) {
+        guard firstRow != rollingFirstRow else { return }
+        rollingFirstRow = firstRow
+        for head in heads.indices { heads[head].steps = [] }
+    }
+
+    /// Adds the attention row of the decode step at `position` for one head.
+    package mutating func addRollingRow(_ row: UnsafeBufferPointer<Float>, head: Int, position: Int32) {
+        heads[head].addStep(row, position: position, capacity: needs.rollingRows)
     }
 
     /// Follows the cache when rows are dropped.
@@ -273,43 +257,23 @@ package struct KVEvidenceRecord {
         gather { rows[$0] }
     }
 
-    /// Forgets the decode steps.
-    private mutating func forgetRollingRows(firstRow: Int = 0) {
-        rollingFirstRow = firstRow
-        for head in rollingRows.indices { (rollingRows[head], rollingPositions[head]) = ([], []) }
-    }
-
     private mutating func gather(_ rows: (_ kvHead: Int) -> [Int]) {
         tailSums = []
-        if rollingFirstRow > 0 { forgetRollingRows() }
+        beginRollingRows()
         for head in rowNumbers.indices { rowNumbers[head] = [] }
-        for head in columnSums.indices { columnSums[head].keep(rows(head / shape.group)) }
-        for head in rollingRows.indices {
-            for index in rollingRows[head].indices {
-                rollingRows[head][index].keep(rows(head / shape.group))
-            }
-        }
+        for head in heads.indices { heads[head].change(needs) { $0.keep(rows(head / shape.group)) } }
     }
 
     /// Writes or reads everything recorded; what is recorded at all both sides know.
     ///
     /// - Parameter rowCounts: rows of every KV head.
     mutating func code(_ state: inout KVStateCoder, rowCounts: [Int]) throws(SwiftletError) {
-        if rollingFirstRow > 0 { forgetRollingRows() }
+        beginRollingRows()
         try window.code(&state)
         let longest = needs.tail == nil ? 0 : rowCounts.max() ?? 0
         try state.code(&tailSums, "sums of the tail", count: 0...longest)
-        for head in columnSums.indices {
-            try state.code(&columnSums[head], "column sums", count: 0...rowCounts[head / shape.group])
-        }
-        for head in rollingRows.indices {
-            let rows = rowCounts[head / shape.group]
-            try state.code(&rollingPositions[head], "recorded steps", count: 0...needs.rollingRows)
-            let steps = rollingPositions[head].count
-            try state.code(&rollingRows[head], "recorded rows", count: steps...steps, blank: []) {
-                (state, row) throws(SwiftletError) in
-                try state.code(&row, "weights", count: 0...rows)
-            }
+        for head in heads.indices {
+            try heads[head].code(&state, needs, rowCount: rowCounts[head / shape.group])
         }
         for head in queryMoments.indices { try queryMoments[head].code(&state) }
         try state.code(&unrotatedCount, "the number of queries", in: 0...(1 << 48))
@@ -318,18 +282,15 @@ package struct KVEvidenceRecord {
     /// Follows the cache when the last of a KV head's `rowCount` rows takes the place of another one.
     mutating func remove(_ row: Int, ofHead head: Int, rowCount: Int) {
         tailSums = []
-        if rollingFirstRow > 0 { forgetRollingRows() }
+        beginRollingRows()
         if rowNumbers[head].count == rowCount {
             rowNumbers[head].remove(row, of: rowCount)
         } else {
             rowNumbers[head] = []
         }
+        guard !heads.isEmpty else { return }
         for queryHead in head * shape.group..<(head + 1) * shape.group {
-            if !columnSums.isEmpty { columnSums[queryHead].remove(row, of: rowCount) }
-            guard !rollingRows.isEmpty else { continue }
-            for index in rollingRows[queryHead].indices {
-                rollingRows[queryHead][index].remove(row, of: rowCount)
-            }
+            heads[queryHead].change(needs) { $0.remove(row, of: rowCount) }
         }
     }
 
@@ -347,11 +308,7 @@ package struct KVEvidenceRecord {
     package mutating func truncate(from position: Int, keeping kept: KVSelection) {
         keep(kept)
         window.truncate(from: Int32(clamping: position))
-        for head in rollingRows.indices {
-            let steps = rollingPositions[head].firstIndex { $0 >= position } ?? rollingPositions[head].count
-            rollingRows[head].removeSubrange(steps...)
-            rollingPositions[head].removeSubrange(steps...)
-        }
+        for head in heads.indices { heads[head].steps.removeAll { $0.position >= position } }
     }
 }
 
@@ -360,12 +317,12 @@ extension [Float] {
         if count < length { append(contentsOf: repeatElement(0, count: length - count)) }
     }
 
-    fileprivate mutating func keep(_ rows: [Int]) {
+    mutating func keep(_ rows: [Int]) {
         self = rows.map { $0 < count ? self[$0] : 0 }
     }
 
     /// The last of `rowCount` rows takes the place of another one.
-    fileprivate mutating func remove(_ row: Int, of rowCount: Int) {
+    mutating func remove(_ row: Int, of rowCount: Int) {
         padWithZeros(to: rowCount)
         self[row] = self[rowCount - 1]
         removeLast(count - rowCount + 1)

@@ -60,13 +60,13 @@ public struct KVLayerView {
     package func keyProducts(ofHead head: Int, with row: Int) -> [Float] {
         var key = slot.row(row, ofHead: head).key
         slot.rotate(key: &key)
-        var scratch = [Float](
-            repeating: 0, count: Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize))
+        let scratchSize = Kernels.attendScratch(keySize: shape.keySize, valueSize: shape.valueSize)
         return Array(unsafeUninitializedCapacity: rowCount(ofHead: head)) { products, count in
             count = rowCount(ofHead: head)
             guard let products = products.baseAddress else { return }
-            slot.withRows(ofHead: head) {
-                kernels.keyProducts($0, key, into: products, scratch: &scratch)
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: scratchSize) { scratch in
+                guard let scratch = scratch.baseAddress else { return }
+                slot.withRows(ofHead: head) { kernels.keyProducts($0, key, into: products, scratch: scratch) }
             }
         }
     }
@@ -76,8 +76,8 @@ public struct KVLayerView {
 
     /// Attention received by every row of a query head, summed over all queries so far: `[rows]`.
     public func columnSums(ofQueryHead head: Int) -> [Float] {
-        precondition(!record.columnSums.isEmpty, "the policy did not ask for column sums")
-        return record.columnSums[head]
+        precondition(record.needs.columnSums, "the policy did not ask for column sums")
+        return record.heads[head].columnSums
     }
 
     /// Weighted attention that every row received from the prompt's newest queries, summed over all heads: `[rows]`;
@@ -85,13 +85,13 @@ public struct KVLayerView {
     public var tailSums: [Float]? { record.tailSums.isEmpty ? nil : record.tailSums }
 
     /// Whether attention rows of decode steps are there.
-    public var recordsRollingRows: Bool { record.rollingRows.first.map { !$0.isEmpty } ?? false }
+    public var recordsRollingRows: Bool { record.heads.first.map { !$0.steps.isEmpty } ?? false }
 
     /// Attention of the newest decode steps over the rows of a query head, from ``KVSelector/settledRows`` on:
     /// `[steps][rows]`, oldest first.
     public func rollingRows(ofQueryHead head: Int) -> [[Float]] {
-        precondition(!record.rollingRows.isEmpty, "the policy did not ask for rolling rows")
-        return record.rollingRows[head]
+        precondition(record.needs.rollingRows > 0, "the policy did not ask for rolling rows")
+        return record.heads[head].steps.map(\.weights)
     }
 
     /// Mean `[keySize]` and covariance `[keySize, keySize]` of a head's queries before rotation.
@@ -127,7 +127,7 @@ public struct KVLayerView {
     public func newestWeights(ofHead head: Int) -> [[Float]] {
         guard record.rollingRowsAreNewest else { return windowMeans(ofHead: head, newest: 1) }
         return (head * shape.group..<(head + 1) * shape.group).map { queryHead in
-            let row = record.rollingRows[queryHead].last ?? []
+            let row = record.heads[queryHead].steps.last?.weights ?? []
             return row + repeatElement(0, count: slot.rowCount(ofHead: head) - row.count)
         }
     }

@@ -221,17 +221,15 @@ public final class KVSequence {
         states[index].record.record(rotated: queries.data, positions: queries.positions)
         guard let normalizers else { return }
         let settled = needs.columnSums ? 0 : states[index].selector?.settledRows ?? 0
-        if let scores { step.weigh(scores, from: settled, normalizers: normalizers) }
-        if needs.columnSums {
-            if let scores {
-                step.addColumnSums(scores, to: &states[index].record)
-            } else {
-                step.addColumnSums(to: &states[index].record, normalizers: normalizers)
-            }
+        if let scores {
+            step.addWeights(
+                scores, from: settled, normalizers: normalizers, sums: needs.columnSums,
+                steps: rolls ? needs.rollingRows : 0, to: &states[index].record)
+        } else if needs.columnSums {
+            step.addColumnSums(to: &states[index].record, normalizers: normalizers)
         }
         if let tail = needs.tail, phase == .prefill {
             step.addTailSums(tail, to: &states[index].record, normalizers: normalizers)
         }
-        if rolls, let scores { step.addRollingRows(scores, from: settled, to: &states[index].record) }
     }
 }

@@ -30,16 +30,35 @@ extension Kernels {
         return row < positions.count ? row : nil
     }
 
-    /// Adds a row to sums in double precision; a shorter row counts 0 where it ends.
+    /// The sums of some rows, column by column, in double precision and the order of the rows; a shorter row counts 0
+    /// where it ends.
     ///
     /// - Parameters:
-    ///   - row: at most `sums.count` numbers.
-    package func accumulate(_ row: ArraySlice<Float>, into sums: inout [Double]) {
-        precondition(row.count <= sums.count, "a row of \(row.count) for \(sums.count) sums")
-        row.withUnsafeBufferPointer { row in
-            if let base = row.baseAddress { table.pointee.accumulate(&sums, base, row.count) }
+    ///   - rows: of any length; what lies beyond `count` is left out.
+    ///   - divisor: divides every sum.
+    package func sums(of rows: [[Float]], count: Int, divisor: Double = 1) -> [Float] {
+        var sums = [Double](repeating: 0, count: min(count, Self.sumTile))
+        return Array(unsafeUninitializedCapacity: count) { result, initialized in
+            for first in stride(from: 0, to: count, by: Self.sumTile) {
+                let width = min(Self.sumTile, count - first)
+                sums.withUnsafeMutableBufferPointer { sums in
+                    guard let sums = sums.baseAddress else { return }
+                    sums.update(repeating: 0, count: width)
+                    for row in rows {
+                        row.withUnsafeBufferPointer { row in
+                            guard row.count > first, let base = row.baseAddress else { return }
+                            table.pointee.accumulate(sums, base + first, min(width, row.count - first))
+                        }
+                    }
+                    for column in 0..<width { result[first + column] = Float(sums[column] / divisor) }
+                }
+            }
+            initialized = count
         }
     }
+
+    /// Columns whose sums stay in the processor's innermost cache.
+    private static let sumTile = 1_024
 
     /// The largest of every number and its neighbours, `reach` to either side; what lies outside does not count, and
     /// NaN counts as −∞.

@@ -268,9 +268,9 @@ struct KVEvictionTests {
             #expect(zip(rows, rows.dropFirst()).allSatisfy { $0.position < $1.position })
             for member in 0..<2 {
                 let positions = rows.map(\.position)
-                #expect(
-                    evidence.columnSums[head * 2 + member] == positions.map { $0 < 140 ? Float($0) : 0 })
-                #expect(evidence.rollingRows[head * 2 + member][0] == positions.map { Float(1_000 + $0) })
+                let record = evidence.heads[head * 2 + member]
+                #expect(record.columnSums == positions.map { $0 < 140 ? Float($0) : 0 })
+                #expect(record.steps.map(\.weights) == [positions.map { Float(1_000 + $0) }])
             }
         }
     }

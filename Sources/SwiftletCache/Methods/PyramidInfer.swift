@@ -210,9 +210,8 @@ package struct PyramidInfer: Hashable, Sendable {
     package static func headMean(_ attention: [[[Float]]], _ kernels: Kernels = .best) -> [[Float]] {
         guard let first = attention.first else { return [] }
         return first.indices.map { query in
-            var sums = [Double](repeating: 0, count: first[query].count)
-            for head in attention { kernels.accumulate(head[query][...], into: &sums) }
-            return sums.map { Float($0 / Double(attention.count)) }
+            kernels.sums(
+                of: attention.map { $0[query] }, count: first[query].count, divisor: Double(attention.count))
         }
     }
 

@@ -111,9 +111,7 @@ package enum UNComp {
     /// - Parameter attention: `[heads][queries][tokens]`.
     package static func sum(_ attention: [[[Float]]], _ kernels: Kernels = .best) -> [Float] {
         guard let columns = attention.first?.first?.count else { return [] }
-        var sums = [Double](repeating: 0, count: columns)
-        for head in attention { for row in head { kernels.accumulate(row[...], into: &sums) } }
-        return sums.map { Float($0) }
+        return kernels.sums(of: attention.flatMap { $0 }, count: columns)
     }
 
     /// Tokens whose hidden states go on: the newest `forcedTail`, then those with most attention, ascending.
@@ -193,9 +191,7 @@ package struct UNCompWindow: Hashable, Sendable {
 
     /// The sum over the queries, per cached row; 0 for those that no query saw.
     package func scores(of count: Int, _ kernels: Kernels = .best) -> [Float] {
-        var sums = [Double](repeating: 0, count: count)
-        for row in rows { kernels.accumulate(row.prefix(count), into: &sums) }
-        return sums.map { Float($0) }
+        kernels.sums(of: rows, count: count)
     }
 
     /// Adds the attention row of a new query, which may see more rows than the ones before.
