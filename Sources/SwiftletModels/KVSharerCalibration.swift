@@ -31,11 +31,13 @@ package final class KVSharerCalibration {
     ///
     /// - Parameters:
     ///   - threshold: least cosine, exclusive, of the final hidden states under a map and without.
+    ///   - similarFirst: tries the most similar layers first instead of the most dissimilar, as a control.
     ///   - progress: called before every run over the texts, with the runs done and the borrowers found; return
     ///     false to stop.
     /// - Returns: `nil` if it was stopped.
     package func find(
-        target: Int, threshold: Double, progress: (_ runs: Int, _ borrowers: Int) -> Bool = { _, _ in true }
+        target: Int, threshold: Double, similarFirst: Bool = false,
+        progress: (_ runs: Int, _ borrowers: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> Result? {
         let shapes = model.cacheLayers
         guard progress(0, 0) else { return nil }
@@ -49,8 +51,8 @@ package final class KVSharerCalibration {
         var borrowers = 0
         do throws(Stop) {
             let search = try KVSharerSearch(
-                layers: shapes.count, ranking: KVSharer.ranking(of: distances), target: target,
-                threshold: threshold
+                layers: shapes.count, ranking: KVSharer.ranking(of: distances, ascending: similarFirst),
+                target: target, threshold: threshold
             ) { map throws(Stop) in
                 runs += 1
                 borrowers = KVSharer.owners(in: map).count

@@ -1,7 +1,9 @@
-import ArgumentParser
-import SwiftletEngine
+public import ArgumentParser
+public import SwiftletEngine
 import SwiftletModels
 import SwiftletTensor
+
+extension KVSharerStrategy.Order: ExpressibleByArgument {}
 
 struct KVProfileCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -60,6 +62,9 @@ struct KVProfileCommand: ParsableCommand {
         transform: FlagValues.number)
     var threshold: Double?
 
+    @Option(help: "kvsharer: which pairs of layers are tried first; default: dissimilar.")
+    var order: KVSharerStrategy.Order?
+
     @Option(
         help: ArgumentHelp("Where the pieces begin; default: 1.", valueName: "number"),
         transform: FlagValues.integer)
@@ -74,8 +79,8 @@ struct KVProfileCommand: ParsableCommand {
     @Flag(help: "Replace the file if it is there.") var force = false
 
     func validate() throws {
-        if method == .uncomp, share != nil || layers != nil || threshold != nil {
-            throw ValidationError("--share, --layers and --threshold belong to --method kvsharer.")
+        if method == .uncomp, share != nil || layers != nil || threshold != nil || order != nil {
+            throw ValidationError("--share, --layers, --threshold and --order belong to --method kvsharer.")
         }
         if share != nil, layers != nil {
             throw ValidationError("--share and --layers both say how many layers borrow; keep one of them.")
@@ -119,7 +124,9 @@ struct KVProfileCommand: ParsableCommand {
             let count = try borrowers(of: model.configuration.layerCount)
             var bar = ProgressBar("Searching layers that share", total: count)
             defer { bar.finish() }
-            return try calibration.kvsharer(borrowers: count, threshold: threshold ?? 0.5) { _, found in
+            return try calibration.kvsharer(
+                borrowers: count, threshold: threshold ?? 0.5, order: order ?? .dissimilar
+            ) { _, found in
                 bar.update(max(found, 0))
                 return !Interrupt.isRequested
             }

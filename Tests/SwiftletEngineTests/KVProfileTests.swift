@@ -49,6 +49,27 @@ struct KVProfileTests {
         #expect(other?.provenance.seed == 7 && other != one)
     }
 
+    @Test("the order of pairs can be turned round, and a file keeps it")
+    func order() throws {
+        let model = try Model.load(nil)
+        let text = String(repeating: "The old lighthouse keeper counted the waves. ", count: 40)
+        var options = KVCalibration.Options()
+        options.samples = 2
+        let calibration = try KVCalibration(
+            text: Array(text.utf8), named: "waves", model: model, options: options)
+        var firsts: [Int: KVSharerStrategy.Order] = [:]
+        for order in KVSharerStrategy.Order.allCases {
+            let profile = try #require(try calibration.kvsharer(borrowers: 1, threshold: -1, order: order))
+            let path = directory.path + "/\(order.rawValue).json"
+            try profile.write(to: path)
+            guard case .kvsharer(let strategy) = try KVProfile(path: path, for: model).content else { return }
+            #expect(strategy.order == order)
+            let first = try #require(strategy.trace.first)
+            firsts[first.borrower * 100 + first.owner] = order
+        }
+        #expect(firsts.count == 2, "both orders try the same pair first: \(firsts)")
+    }
+
     @Test("a profile of another model is refused, and both are named")
     func otherModel() throws {
         let path = directory.path + "/map.json"

@@ -108,10 +108,11 @@ public struct KVCalibration: Sendable {
     /// - Parameters:
     ///   - borrowers: layers that shall read another layer's cache.
     ///   - threshold: least similarity, exclusive, of the final hidden states with the original's.
+    ///   - order: which pairs of layers are tried first.
     ///   - progress: called before every trial with the trials so far and the borrowers found; return false to stop.
     /// - Returns: `nil` if it was stopped.
     public func kvsharer(
-        borrowers: Int, threshold: Double = 0.5,
+        borrowers: Int, threshold: Double = 0.5, order: KVSharerStrategy.Order = .dissimilar,
         progress: (_ trials: Int, _ borrowers: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> KVProfile? {
         let layers = model.configuration.layerCount
@@ -122,8 +123,11 @@ public struct KVCalibration: Sendable {
         let samples = try samples(defaultTokens: 64)
         let calibration = KVSharerCalibration(
             model: model.network, compute: try compute(), texts: samples)
-        let found = try calibration.find(target: borrowers, threshold: threshold, progress: progress)
-        return found.map { profile(samples, .kvsharer(KVSharerStrategy($0.search, threshold: threshold))) }
+        let found = try calibration.find(
+            target: borrowers, threshold: threshold, similarFirst: order == .similar, progress: progress)
+        return found.map {
+            profile(samples, .kvsharer(KVSharerStrategy($0.search, threshold: threshold, order: order)))
+        }
     }
 
     private func compute() throws(SwiftletError) -> Compute {
