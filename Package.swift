@@ -31,10 +31,19 @@ let package = Package(
         .library(name: "SwiftletFormats", targets: ["SwiftletFormats"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.14.0"),
+        .package(url: "https://github.com/apple/swift-metrics", from: "2.9.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
     ],
     targets: [
         .target(name: "CSwiftletKernels"),
+        .target(name: "CSwiftletPage"),
         .target(name: "CSwiftletTales", exclude: ["README.md", "tales.gguf"]),
         module("SwiftletTensor", ["CSwiftletKernels"]),
         module("SwiftletFormats", ["SwiftletTensor"]),
@@ -54,12 +63,32 @@ let package = Package(
                 "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
                 "SwiftletEngine",
             ]),
+        .target(
+            name: "SwiftletServer",
+            dependencies: [
+                "SwiftletEngine", "SwiftletTemplate", "SwiftletText", "SwiftletFormats", "SwiftletModels",
+                "SwiftletCache", "SwiftletTensor", "CSwiftletPage",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "Metrics", package: "swift-metrics"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTPTypes", package: "swift-nio-extras"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            exclude: ["Page"], swiftSettings: swiftSettings),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletTemplate", "SwiftletFormats",
+                "SwiftletServer", "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletTemplate",
+                "SwiftletFormats",
                 "SwiftletModels", "SwiftletCache",
                 "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: swiftSettings),
         .executableTarget(
@@ -89,10 +118,19 @@ let package = Package(
                 "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletCache", "SwiftletModels",
                 "SwiftletEngine",
             ]),
+        tests(
+            of: "SwiftletServer",
+            [
+                "SwiftletEngine", "SwiftletFormats", "SwiftletText", "SwiftletTensor", "SwiftletCache",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            exclude: []),
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "swiftlet", "SwiftletEval", "SwiftletEngine", "SwiftletFormats", "SwiftletCache",
+                "swiftlet", "SwiftletServer", "SwiftletEval", "SwiftletEngine", "SwiftletFormats",
+                "SwiftletCache",
                 "SwiftletTensor",
                 "SwiftletTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),

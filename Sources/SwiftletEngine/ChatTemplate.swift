@@ -31,6 +31,8 @@ public struct ChatTemplate: Sendable {
     public let name: String
     /// The form that the template was recognised as, or that is used.
     public let format: ChatFormat
+    /// The text of the template, if it is one.
+    public let source: String?
     private let template: Template?
     private let bos: String
     private let eos: String
@@ -41,6 +43,7 @@ public struct ChatTemplate: Sendable {
     public init(_ format: ChatFormat) {
         self.format = format
         name = format.rawValue
+        source = nil
         template = nil
         (bos, eos) = ("", "")
         hasSystem = true
@@ -54,6 +57,7 @@ public struct ChatTemplate: Sendable {
     /// - Throws: `.malformed` with the line that is wrong.
     public init(_ source: String, name: String, tokenizer: Tokenizer?) throws(SwiftletError) {
         self.name = name
+        self.source = source
         format = ChatFormat(template: source)
         let template = try Template(source, name: name)
         let bos = tokenizer?.bos.flatMap { tokenizer?.piece($0) } ?? ""

@@ -1,0 +1,176 @@
+import CSwiftletPage
+import HTTPTypes
+import SwiftletEngine
+import SwiftletFormats
+import SwiftletModels
+import SwiftletTemplate
+import SwiftletTensor
+import SwiftletText
+
+/// What the server says about itself.
+struct InfoEndpoints: Sendable {
+    let context: ServerContext
+
+    /// `GET /health`: 200 when the model is ready, 503 before.
+    func health(_: ServerRequest) throws(APIError) -> Answer {
+        _ = try context.host.engine()
+        var json = JSONWriter()
+        json.object { $0.member("status", "ok") }
+        return .json(json.bytes)
+    }
+
+    /// `GET /version`.
+    func version(_: ServerRequest) -> Answer {
+        var json = JSONWriter()
+        json.object { json in
+            json.member("version", Release.version)
+            json.member("name", Release.name)
+        }
+        return .json(json.bytes)
+    }
+
+    /// `GET /`: the web page.
+    func page(_: ServerRequest) throws(APIError) -> Answer {
+        guard context.settings.showsPage else { throw APIError(.notFound, "the web page is switched off") }
+        let bytes = UnsafeRawBufferPointer(start: swiftlet_page_bytes(), count: swiftlet_page_size())
+        var reply = Reply(contentType: "text/html; charset=utf-8", body: Array(bytes))
+        for (name, value) in Self.pageHeaders {
+            if let name = HTTPField.Name(name) { reply.headers[name] = value }
+        }
+        return .whole(reply)
+    }
+
+    /// The page loads nothing from elsewhere, and no other page can frame it.
+    private static let pageHeaders = [
+        "Content-Security-Policy":
+            "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
+            + "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+        "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
+    ]
+
+    /// `GET /metrics`.
+    func metrics(_: ServerRequest) throws(APIError) -> Answer {
+        guard context.settings.showsMetrics else {
+            throw APIError(.notSupported, "metrics are switched off; start the server with --metrics")
+        }
+        var reply = Reply(
+            contentType: "text/plain; version=0.0.4; charset=utf-8",
+            body: Array(context.metrics.text(context.host.ready).utf8))
+        if let name = HTTPField.Name("Process-Start-Time-Unix") {
+            reply.headers[name] = String(Int(ServerMetrics.processStart))
+        }
+        return .whole(reply)
+    }
+
+    // MARK: Models
+
+    /// `GET /v1/models`.
+    func models(_: ServerRequest) -> Answer {
+        var json = JSONWriter()
+        json.object { json in
+            json.member("object", "list")
+            json.key("data")
+            json.array { model(&$0) }
+        }
+        return .json(json.bytes)
+    }
+
+    /// `GET /v1/models/NAME`.
+    func model(_ request: ServerRequest) throws(APIError) -> Answer {
+        let name = request.parameters.first ?? ""
+        guard name == context.modelName || context.settings.aliases.contains(name) else {
+            throw APIError(
+                .notFound, "there is no model '\(name.prefix(100))'; this server has '\(context.modelName)'",
+                parameter: "model", code: "model_not_found")
+        }
+        var json = JSONWriter()
+        model(&json)
+        return .json(json.bytes)
+    }
+
+    private func model(_ json: inout JSONWriter) {
+        let engine = context.host.ready
+        json.object { json in
+            json.member("id", context.modelName)
+            json.member("object", "model")
+            json.member("created", engine?.created ?? Int(ServerMetrics.processStart))
+            json.member("owned_by", "swiftlet")
+            json.member("aliases", context.settings.aliases)
+            json.member("tags", context.settings.tags)
+            json.key("meta")
+            guard let engine else { return json.null() }
+            let configuration = engine.model.configuration
+            json.object { json in
+                json.member("architecture", configuration.architecture)
+                json.member("n_vocab", configuration.vocabularySize)
+                json.member("n_ctx", engine.scheduler.contextLength)
+                json.member("n_ctx_train", configuration.contextLength)
+                json.member("n_embd", configuration.hiddenSize)
+                json.member("n_params", engine.model.parameterCount)
+                json.member("size", engine.model.weightBytes)
+            }
+        }
+    }
+
+    // MARK: Properties
+
+    /// `GET /props`, in llama-server's shape.
+    func properties(_: ServerRequest) throws(APIError) -> Answer {
+        let engine = try context.host.engine()
+        var options = engine.defaults
+        options.maxTokens = context.settings.maxTokens
+        var json = JSONWriter()
+        json.object { json in
+            json.key("default_generation_settings")
+            json.object { json in
+                json.member("id", 0)
+                json.member("id_task", -1)
+                json.member("n_ctx", engine.scheduler.contextLength)
+                json.member("speculative", false)
+                json.member("is_processing", false)
+                json.key("params")
+                json.object { GenerationSettings(options: options, engine: engine).write(to: &$0) }
+                json.member("prompt", "")
+            }
+            json.member("total_slots", engine.scheduler.options.slotCount)
+            json.member("model_alias", context.modelName)
+            json.member("model_path", engine.model.path)
+            json.member("chat_template", optional: engine.templateSource)
+            json.key("chat_template_caps")
+            json.object { $0.member("supports_tools", engine.callStyle != .none) }
+            json.key("modalities")
+            json.object { json in
+                json.member("vision", false)
+                json.member("audio", false)
+            }
+            json.member(
+                "bos_token", optional: engine.tokenizer.bos.flatMap { engine.tokenizer.piece($0) })
+            json.member(
+                "eos_token", optional: engine.tokenizer.eos.flatMap { engine.tokenizer.piece($0) })
+            json.member("build_info", Fingerprint.name)
+            json.member("is_sleeping", false)
+            policies(&json)
+        }
+        return .json(json.bytes)
+    }
+
+    /// What the page offers to choose from.
+    private func policies(_ json: inout JSONWriter) {
+        json.member("kv_policy", context.settings.policy ?? "full")
+        json.member("kv_budget", optional: context.settings.budget)
+        json.member("kv_policies", KVPolicyNames.all)
+    }
+
+    /// Everything that has to do with embeddings.
+    func embeddings(_: ServerRequest) throws(APIError) -> Answer {
+        throw APIError(
+            .notSupported,
+            "the loaded model writes text and is no embedding model; embeddings need one of those",
+            code: "embeddings_not_supported")
+    }
+
+    /// What is known elsewhere and missing here.
+    func missing(_ what: String) -> Handler {
+        { _ throws(APIError) in throw APIError(.notSupported, "this server does not offer \(what)") }
+    }
+}
