@@ -29,6 +29,9 @@ struct ChatTemplateOptions: ParsableArguments {
         inversion: .prefixedNo, help: "Use the model's own template, not a common form recognised from it.")
     var jinja = true
 
+    /// Whether a template was chosen instead of the model's own.
+    var isGiven: Bool { template != nil || file != nil || !jinja }
+
     private static let names = ChatFormat.allCases.map(\.rawValue).joined(separator: ", ")
 
     func validate() throws {

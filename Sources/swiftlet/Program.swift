@@ -13,7 +13,7 @@ enum Program {
     /// Runs a command line and returns the exit status.
     static func run(_ arguments: [String]) -> Int32 {
         do {
-            var command = try Swiftlet.parseAsRoot(arguments)
+            var command = try Swiftlet.parseAsRoot(try expand(arguments))
             try command.run()
             return 0
         } catch let error as SwiftletError {
@@ -21,6 +21,14 @@ enum Program {
         } catch {
             return finish(error)
         }
+    }
+
+    /// Adds the flags of `serve` that stand elsewhere.
+    private static func expand(_ arguments: [String]) throws(SwiftletError) -> [String] {
+        guard arguments.first == "serve" else { return arguments }
+        let environment = ProcessInfo.processInfo.environment
+        return try ["serve"]
+            + ServeConfiguration.expand(Array(arguments.dropFirst()), environment: environment)
     }
 
     private static func fail(_ error: SwiftletError) -> Int32 {

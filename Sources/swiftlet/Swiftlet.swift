@@ -32,7 +32,7 @@ struct Swiftlet: ParsableCommand {
             """,
         version: Release.name,
         subcommands: [
-            Run.self, Chat.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self, Bench.self,
-            Quantize.self, Synth.self, KV.self, Eval.self, Plan.self,
+            Run.self, Chat.self, Serve.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self,
+            Bench.self, Quantize.self, Synth.self, KV.self, Eval.self, Plan.self,
         ])
 }

@@ -11,7 +11,7 @@ extension CommandTests {
         @Test(
             "help texts are as recorded",
             arguments: [
-                "", "run", "chat", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
+                "", "run", "chat", "serve", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
                 "quantize", "kv", "kv list", "kv trace", "kv profile", "eval", "eval ppl", "eval kl",
                 "eval calibration", "eval needle", "eval tasks", "eval compare", "plan",
             ])
