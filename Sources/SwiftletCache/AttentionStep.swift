@@ -12,10 +12,11 @@ struct AttentionStep {
     let scale: Float
     let compute: Compute
     let workspace: Workspace
+    var limits = ScoreLimits()
 
     private var tokens: Int { queries.positions.count }
     /// Tokens per task in prefill: the query rows of one pass over the cache.
-    private var tileTokens: Int { max(Kernels.queryTile / shape.group, 1) }
+    private var tileTokens: Int { shape.tileTokens }
     private var tiles: Int { (tokens + tileTokens - 1) / tileTokens }
 
     /// Writes `[tokens, heads, valueSize]`, `ln Σ exp` of every query to `normalizers`, `[tokens, heads]`, and its
@@ -40,6 +41,48 @@ struct AttentionStep {
     private static let tasksPerThread = 8
     /// Floats that may be spent on the sums of single blocks.
     private static let largestPartials = 1 << 21
+
+    /// Attends, and records the attention weights of the rows from `first` on per query head: a few tokens at a time,
+    /// so that their scores are used while they are in the processor's cache, or in a second sweep over the keys if
+    /// there are so many rows that scores would take too much memory. Both give the same bits.
+    ///
+    /// - Parameters:
+    ///   - sums: whether weights are added to the column sums, in the order of the tokens.
+    ///   - steps: how many decode steps are remembered, of which every query is one; 0 if they are none.
+    func attend(
+        into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>, from first: Int,
+        sums: Bool, steps: Int, recordingIn record: inout KVEvidenceRecord
+    ) {
+        let rows = (0..<shape.kvHeadCount).reduce(0) { max($0, slot.rowCount(ofHead: $1)) }
+        let size = steps > 0 ? tokens : limits.tokens(of: tokens, rows: rows, shape)
+        guard let size else {
+            attend(into: output, normalizers: normalizers)
+            return addColumnSums(to: &record, normalizers: normalizers)
+        }
+        for start in stride(from: 0, to: tokens, by: size) {
+            let mark = workspace.mark
+            defer { workspace.release(to: mark) }
+            let part = part(start..<min(start + size, tokens))
+            let scores = AttentionScores(
+                data: workspace.floats(part.tokens * shape.headCount * rows), stride: rows,
+                tokens: part.tokens,
+                group: shape.group)
+            let normalizers = normalizers + start * shape.headCount
+            part.attend(into: output + start * outputWidth, normalizers: normalizers, scores: scores)
+            part.addWeights(
+                scores, from: first, normalizers: normalizers, sums: sums, steps: steps, to: &record)
+        }
+    }
+
+    /// Some of the tokens.
+    private func part(_ tokens: Range<Int>) -> AttentionStep {
+        AttentionStep(
+            slot: slot, shape: shape,
+            queries: KVSequence.Queries(
+                data: queries.data + tokens.lowerBound * shape.headCount * shape.keySize,
+                positions: UnsafeBufferPointer(rebasing: queries.positions[tokens])),
+            scale: scale, compute: compute, workspace: workspace, limits: limits)
+    }
 
     private func attendByTiles(
         into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>?,
@@ -162,27 +205,8 @@ struct AttentionStep {
         }
     }
 
-    /// Room for the scores of these queries; `nil` if they are so many that a second sweep over the keys is better.
-    ///
-    /// - Parameter always: whether they are wanted in any case.
-    func scores(always: Bool) -> AttentionScores? {
-        let rows = (0..<shape.kvHeadCount).reduce(0) { max($0, slot.rowCount(ofHead: $1)) }
-        guard always || tokens * shape.headCount * rows <= Self.mostScores else { return nil }
-        return AttentionScores(
-            data: workspace.floats(tokens * shape.headCount * rows), stride: rows, tokens: tokens,
-            group: shape.group)
-    }
-
-    /// Scores that stay in the processor's cache until they are used.
-    static let mostScores = 1 << 20
-
-    /// Turns the scores of these queries for the rows from `first` on into attention weights and records them per
-    /// query head.
-    ///
-    /// - Parameters:
-    ///   - sums: whether they are added to the column sums, in the order of the tokens.
-    ///   - steps: how many decode steps are remembered, of which every query is one; 0 if they are none.
-    func addWeights(
+    /// Turns the scores of these queries for the rows from `first` on into attention weights and records them.
+    private func addWeights(
         _ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>, sums: Bool,
         steps: Int, to record: inout KVEvidenceRecord
     ) {
@@ -268,6 +292,27 @@ struct AttentionStep {
             positions: queries.positions.baseAddress.unsafelyUnwrapped + first, scale: scale,
             window: shape.kernelWindow)
     }
+}
+
+/// How many scores attention keeps for those who want to know weights.
+struct ScoreLimits {
+    /// Scores that stay in the processor's cache until they are used.
+    var cached = 1 << 20
+    /// Scores that may be kept at all.
+    var most = 1 << 23
+
+    /// How many of some tokens attend at once if their scores are kept; `nil` if scores would take too much memory.
+    func tokens(of tokens: Int, rows: Int, _ shape: KVLayerShape) -> Int? {
+        let perToken = shape.headCount * max(rows, 1)
+        let tile = shape.tileTokens
+        let size = min(max(cached / perToken / tile, 1) * tile, tokens)
+        return size * perToken <= most ? size : nil
+    }
+}
+
+extension KVLayerShape {
+    /// Tokens whose queries for one KV head fill one pass over the cache.
+    fileprivate var tileTokens: Int { max(Kernels.queryTile / group, 1) }
 }
 
 /// What attention leaves about some query rows and every row of the cache: scores, later weights.

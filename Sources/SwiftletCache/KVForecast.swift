@@ -178,8 +178,8 @@ extension KVSequence {
         let vectors = tokens * shape.headCount
         var pieces = format.isRotated ? [vectors * shape.keySize] : []
         if needs.needsNormalizers { pieces.append(vectors) }
-        if needs.columnSums, vectors * rows <= AttentionStep.mostScores {
-            pieces.append(vectors * rows)
+        if needs.columnSums, let scored = scoreLimits.tokens(of: tokens, rows: rows, shape) {
+            pieces.append(scored * shape.headCount * rows)
         } else if needs.columnSums || needs.tail.map({ $0.firstPosition < rows }) == true {
             pieces.append(shape.headCount * rows)
         }

@@ -22,6 +22,8 @@ public final class KVSequence {
     /// What attention of the last generated token read, by layer.
     public internal(set) var reads: [KVRead]
 
+    /// How many scores attention keeps where weights are recorded; tests set others.
+    var scoreLimits = ScoreLimits()
     let kernels: Kernels
     var states: [KVLayerState]  // of the layers that store rows
     let stateIndices: [Int]  // by layer, that of the layer whose rows it reads
@@ -204,7 +206,7 @@ public final class KVSequence {
         }
         let step = AttentionStep(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
-            compute: compute, workspace: workspace)
+            compute: compute, workspace: workspace, limits: scoreLimits)
         guard !needs.isEmpty, layout.ownsSlot(layer) else {
             step.attend(into: output, normalizers: nil)
             return
@@ -214,19 +216,19 @@ public final class KVSequence {
         let normalizers =
             needs.needsNormalizers
             ? workspace.floats(queries.positions.count * layout.layers[layer].headCount) : nil
-        let rolls = needs.rollingRows > 0 && phase == .decode
-        let scores = needs.columnSums || rolls ? step.scores(always: rolls) : nil
-        step.attend(into: output, normalizers: normalizers, scores: scores)
         let index = stateIndices[layer]
         states[index].record.record(rotated: queries.data, positions: queries.positions)
-        guard let normalizers else { return }
-        let settled = needs.columnSums ? 0 : states[index].selector?.settledRows ?? 0
-        if let scores {
-            step.addWeights(
-                scores, from: settled, normalizers: normalizers, sums: needs.columnSums,
-                steps: rolls ? needs.rollingRows : 0, to: &states[index].record)
-        } else if needs.columnSums {
-            step.addColumnSums(to: &states[index].record, normalizers: normalizers)
+        let steps = phase == .decode ? needs.rollingRows : 0
+        guard let normalizers, needs.columnSums || steps > 0 || needs.tail != nil else {
+            return step.attend(into: output, normalizers: normalizers)
+        }
+        if needs.columnSums || steps > 0 {
+            let settled = needs.columnSums ? 0 : states[index].selector?.settledRows ?? 0
+            step.attend(
+                into: output, normalizers: normalizers, from: settled, sums: needs.columnSums, steps: steps,
+                recordingIn: &states[index].record)
+        } else {
+            step.attend(into: output, normalizers: normalizers)
         }
         if let tail = needs.tail, phase == .prefill {
             step.addTailSums(tail, to: &states[index].record, normalizers: normalizers)

@@ -49,6 +49,26 @@ struct KVEvidenceTests {
         }
     }
 
+    @Test("column sums are the same bits from kept scores, a few tokens at a time, and from a second sweep")
+    func scoreLimits() throws {
+        let shape = Self.shapes[1]
+        let tokens = tokens(shape, 90)
+        var results: [[Float]] = []
+        for limits in [ScoreLimits(), ScoreLimits(cached: 1, most: 1 << 23), ScoreLimits(cached: 1, most: 0)]
+        {
+            let sequence = try KVSequence.test(
+                shape, policy: KVPolicy(RecordingSelector(evidence: KVEvidence(columnSums: true))))
+            sequence.scoreLimits = limits
+            let outputs = try sequence.step(tokens, compute)
+            let view = sequence.view(of: 0, phase: .prefill)
+            results.append(
+                outputs + (0..<shape.headCount).flatMap { view.columnSums(ofQueryHead: $0) })
+        }
+        #expect(results[0] == results[1] && results[0] == results[2])
+        #expect(ScoreLimits(cached: 1, most: 0).tokens(of: 90, rows: 90, shape) == nil)
+        #expect(ScoreLimits(cached: 1, most: 1 << 23).tokens(of: 90, rows: 90, shape).map { $0 < 90 } == true)
+    }
+
     @Test(
         "window weights equal the dense probabilities of the newest queries", arguments: shapes,
         [1, 6, 7, 8, 90])
