@@ -66,7 +66,7 @@ public final class Session {
     var availableBytes: () -> Int? = { MemoryProbe.availableBytes }
     let promptCache: PromptCacheStore?
     /// What a file in the prompt cache has to be made with.
-    private(set) lazy var promptCacheKey = PromptCacheKey(self).text
+    lazy var promptCacheKey = PromptCacheKey(self).text
     private let batchSize: Int
     /// Generated tokens between two looks at the free memory.
     private static let growth = 256

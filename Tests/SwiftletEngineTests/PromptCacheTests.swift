@@ -264,7 +264,7 @@ struct PromptCacheTests {
         write(bytes, name)
         let other = EngineFixture.prompt(20) + [5, 6, 7]
         #expect(try session(store()).feed(other) == session(nil).feed(other))
-        #expect(reports.all.count == 1 && reports.all[0].contains("version 9, this program reads 1"))
+        #expect(reports.all.count == 1 && reports.all[0].contains("version 9, this program reads"))
         #expect(files.count == 2 && files.contains(name))
     }
 

@@ -3,6 +3,7 @@ import SwiftletFormats
 import SwiftletModels
 public import SwiftletTensor
 import SwiftletText
+import Synchronization
 
 /// A directory of saved caches: a prompt that was processed once is not computed again.
 ///
@@ -23,6 +24,8 @@ public final class PromptCacheStore: Sendable {
     /// Most bytes of all files; those that were not used for longest leave first.
     public let byteLimit: Int
     private let report: @Sendable (String) -> Void
+    /// Tokens of files that were looked at; a file never changes.
+    private let known = Mutex<[String: [TokenID]]>([:])
 
     /// Opens a directory, which is made if need be, and removes what killed processes left in it.
     ///
@@ -111,15 +114,30 @@ public final class PromptCacheStore: Sendable {
 
     /// Files that begin as `prompt` does.
     private func sharing(_ prompt: [TokenID], _ key: String) -> [Candidate] {
-        let names = reporting(directory) { () throws(SwiftletError) in try System.names(in: directory) }
-        return (names ?? []).filter { $0.hasPrefix(key) && $0.hasSuffix(PromptCacheFile.suffix) }
-            .compactMap { name in
-                let path = "\(directory)/\(name)"
-                let tokens = reporting(path) { () throws(SwiftletError) in try open(path, key).about.tokens }
-                let common = zip(tokens ?? [], prompt).prefix { $0 == $1 }.count
-                return common > 0 ? Candidate(path: path, tokens: tokens ?? [], common: common) : nil
-            }
+        let all = reporting(directory) { () throws(SwiftletError) in try System.names(in: directory) } ?? []
+        let names = all.filter { $0.hasPrefix(key) && $0.hasSuffix(PromptCacheFile.suffix) }
+        return names.compactMap { name in
+            let path = "\(directory)/\(name)"
+            let tokens = tokens(of: path, key)
+            let common = PrefixCache.common(tokens, prompt)
+            return common > 0 ? Candidate(path: path, tokens: tokens, common: common) : nil
+        }
     }
+
+    /// The tokens of a file; empty if it cannot be used.
+    private func tokens(of path: String, _ key: String) -> [TokenID] {
+        if let tokens = known.withLock({ $0[path] }) { return tokens }
+        let found = reporting(path) { () throws(SwiftletError) in try open(path, key).about.tokens }
+        guard let found else { return [] }
+        known.withLock { known in
+            if known.count >= Self.mostKnown { known = [:] }
+            known[path] = found
+        }
+        return found
+    }
+
+    /// Files whose tokens are remembered.
+    private static let mostKnown = 4_096
 
     private func open(
         _ path: String, _ key: String

@@ -61,7 +61,7 @@ public struct SchedulerSnapshot: Hashable, Sendable {
     public var keptPrompts = 0
     /// Bytes that they refer to; some may be shared.
     public var keptBytes = 0
-    /// By the specification of the policy.
+    /// By the names of a policy's parts, such as `pyramid+snapkv`; `other` once there are many.
     public var policies: [String: PolicyUse] = [:]
     /// All slots.
     public var slots: [SlotState] = []

@@ -1,3 +1,4 @@
+import Dispatch
 import SwiftletCache
 import SwiftletModels
 import SwiftletTensor
@@ -15,7 +16,7 @@ extension ServingLoop {
 
     /// Bytes that running requests may still take.
     var promisedBytes: Int {
-        let reading = reading.reduce(0) {
+        let reading = reading.reduce(savingBytes) {
             $0 + max($1.need.all - ($1.session?.cacheBytes ?? 0), 0) + $1.sharedBytes
         }
         return writing.reduce(reading) { sum, job in
@@ -123,34 +124,48 @@ extension ServingLoop {
         setup.options.keepsPrompts && job.request.cachesPrompt && job.request.promptLogprobs == nil
     }
 
+    /// Whether any cache that begins like the prompt is of use.
+    func reusesBeginnings(_ job: ServingJob) -> Bool {
+        usesKept(job) && job.request.policy.prefixIsReusable && job.restoredTokens == 0
+    }
+
+    /// A session that goes on behind the first tokens of another one.
+    func continuing(
+        _ other: Session, after count: Int, for job: ServingJob
+    ) throws(SwiftletError) -> Session {
+        let sequence = try KVSequence(
+            continuing: other.sequence, after: count, under: job.request.policy)
+        let session = session(job, sequence)
+        session.tokens = Array(job.request.prompt.prefix(count))
+        return session
+    }
+
+    private func session(_ job: ServingJob, _ sequence: KVSequence) -> Session {
+        Session(setup.model, sessionOptions(job), runner, sequence, ownsPool: false)
+    }
+
     /// A session with as much of the prompt as another cache holds, and the bytes of it that may be copied.
     private func session(
         for job: ServingJob, _ empty: KVSequence
     ) throws(SwiftletError) -> (Session, sharedBytes: Int) {
-        let options = sessionOptions(job)
         let (policy, prompt) = (job.request.policy, job.request.prompt)
-        func session(_ sequence: KVSequence) -> Session {
-            Session(setup.model, options, runner, sequence, ownsPool: false)
-        }
         job.promptLogits = nil
-        guard usesKept(job) else { return (session(empty), 0) }
+        guard usesKept(job) else { return (session(job, empty), 0) }
         let key = PrefixCache.Key(empty)
         if !policy.prefixIsReusable, let entry = kept.exact(key, prompt) {
-            let fork = session(KVSequence(forking: entry.session.sequence))
+            let fork = session(job, KVSequence(forking: entry.session.sequence))
             fork.tokens = prompt
             job.promptLogits = entry.logits
             return (fork, entry.session.cacheBytes)
         }
         guard policy.prefixIsReusable, let (other, count) = longest(key, prompt) else {
-            return (session(empty), 0)
+            return (session(job, empty), 0)
         }
-        let fork = session(try KVSequence(continuing: other.sequence, after: count, under: policy))
-        fork.tokens = Array(prompt.prefix(count))
-        return (fork, job.need.page)
+        return (try continuing(other, after: count, for: job), job.need.page)
     }
 
     /// The cache, kept or in use, that holds most of a prompt.
-    private func longest(_ key: PrefixCache.Key, _ prompt: [TokenID]) -> (session: Session, count: Int)? {
+    func longest(_ key: PrefixCache.Key, _ prompt: [TokenID]) -> (session: Session, count: Int)? {
         var best = kept.longest(key, prompt).map { (session: $0.entry.session, count: $0.count) }
         for session in reading.compactMap(\.session) + runningChoices.map(\.session)
         where session.sequence.isFull && PrefixCache.Key(session.sequence) == key {
@@ -168,6 +183,7 @@ extension ServingLoop {
             (try? session.sequence.checkSnapshot()) != nil
         else { return }
         let known = session.tokens.count
+        nameFiles(of: session)
         let found = store.restore(session, job.request.prompt)
         job.isStored = found.isComplete
         job.storedPrefixes = found.prefixes
@@ -179,10 +195,29 @@ extension ServingLoop {
         counters.restoredTokens += job.restoredTokens
     }
 
-    /// Writes a prompt that was read to the disk.
+    /// Tells a session what its files are called; finding that out takes longer than a token.
+    private func nameFiles(of session: Session) {
+        let key = PrefixCache.Key(session.sequence)
+        if fileKeys.count > 64 { fileKeys = [:] }
+        let name = fileKeys[key] ?? session.promptCacheKey
+        fileKeys[key] = name
+        session.promptCacheKey = name
+    }
+
+    /// Writes a prompt that was read to the disk, while others go on if there is room for the pages that they change
+    /// meanwhile.
     func save(_ job: ServingJob, _ session: Session, logits: UnsafeBufferPointer<Float>) {
         guard let store = setup.options.promptCache, !job.isStored else { return }
-        store.save(session, logits: Array(logits), replacing: job.storedPrefixes)
+        let bytes = job.request.policy.prefixIsReusable ? job.need.page : session.cacheBytes
+        let fork = session.fork()
+        fork.promptCacheKey = session.promptCacheKey
+        let writing = PromptWriting(fork, Array(logits), store, replacing: job.storedPrefixes)
+        guard heldBytes + promisedBytes + bytes <= setup.memoryBytes else { return writing.run() }
+        savingBytes += bytes
+        saver.async { [mailbox = setup.mailbox] in
+            writing.run()
+            mailbox.post { $0.savingBytes -= bytes }
+        }
     }
 
     // MARK: Keeping

@@ -43,8 +43,8 @@ extension ServingLoop {
     func takePromptRows(_ capacity: Int) -> [(job: ServingJob, part: BatchPart)] {
         var left = capacity
         var taken: [(job: ServingJob, part: BatchPart)] = []
-        for job in reading where left > 0 && job.layerMajor == nil {
-            guard let session = job.session else { continue }
+        for (index, job) in reading.enumerated() where left > 0 && job.layerMajor == nil {
+            guard let session = sessionToRead(job, after: reading[..<index]) else { continue }
             let prompt = job.request.prompt[session.tokens.count...].prefix(left)
             let isLast = session.tokens.count + prompt.count == job.request.prompt.count
             let wanted: Runner.Wanted = job.request.promptLogprobs != nil ? .all : isLast ? .last : .none
@@ -59,6 +59,35 @@ extension ServingLoop {
             job.turnRows += prompt.count
         }
         return taken
+    }
+
+    /// The session that goes on reading a prompt; `nil` if it pays to wait for an earlier prompt that begins alike.
+    ///
+    /// A prompt that has not been begun takes what others have read since it was admitted.
+    private func sessionToRead(_ job: ServingJob, after earlier: ArraySlice<ServingJob>) -> Session? {
+        guard let session = job.session, job.turnRows == 0, session.tokens.count == job.reusedTokens,
+            reusesBeginnings(job)
+        else { return job.session }
+        let key = PrefixCache.Key(session.sequence)
+        let enough = session.tokens.count + PrefixCache.leastTokens
+        for other in earlier where other.layerMajor == nil {
+            guard let source = other.session, source.sequence.isFull, PrefixCache.Key(source.sequence) == key
+            else { continue }
+            let common = min(
+                PrefixCache.common(other.request.prompt, job.request.prompt), job.request.prompt.count - 1)
+            if common >= enough, source.tokens.count < common { return nil }
+        }
+        guard let (other, count) = longest(key, job.request.prompt), count >= enough,
+            let fork = try? continuing(other, after: count, for: job)
+        else { return session }
+        if job.reusedTokens == 0 { counters.prefixHits += 1 }
+        counters.reusedTokens += count - job.reusedTokens
+        job.reusedTokens = count
+        job.sharedBytes = job.need.page
+        job.session = fork
+        job.phase = .laterTurn
+        job.merges?.follow(fork.sequence)
+        return fork
     }
 
     /// Lets others go before a long prompt.

@@ -1,3 +1,4 @@
+import Dispatch
 import SwiftletCache
 import SwiftletModels
 import SwiftletTensor
@@ -38,6 +39,12 @@ final class ServingLoop {
     var kept = PrefixCache()
     var slots: [Slot]
     var counters = SchedulerSnapshot()
+    /// Writes prompts to the disk beside the steps.
+    let saver = DispatchQueue(label: "swiftlet.prompts")
+    /// Bytes of pages that may be copied because a prompt is being written.
+    var savingBytes = 0
+    /// What files of prompts are named after, by what they depend on.
+    var fileKeys: [PrefixCache.Key: String] = [:]
     /// Bytes of one page of every KV head of the full cache.
     let fullPageBytes: Int
     private var lastPublished: ContinuousClock.Instant?
@@ -68,6 +75,7 @@ final class ServingLoop {
         }
         for order in setup.mailbox.end() { order(self) }
         cancelAll()
+        saver.sync {}
         kept = PrefixCache()
         for index in slots.indices { slots[index].kept = nil }
         publish(always: true)
@@ -130,7 +138,7 @@ final class ServingLoop {
         }
         reading.removeAll { $0 === job }
         writing.removeAll { $0 === job }
-        counters.policies[job.request.policy.specification, default: .init()].finishedRequests += 1
+        counters.policies[name(of: job.request.policy), default: .init()].finishedRequests += 1
         for index in slots.indices where slots[index].job === job { release(slot: index) }
         setup.mailbox.note(freeSlots: freeSlots.count)
     }
@@ -158,6 +166,15 @@ final class ServingLoop {
         return found.isFinished ? nil : found.view
     }
 
+    /// A policy in counters: its parts without their options, and `other` once there are many.
+    private func name(of policy: KVPolicy) -> String {
+        let parts = policy.specification.split(separator: "+").map { $0.prefix { $0 != ":" } }
+        let name = parts.joined(separator: "+")
+        return counters.policies[name] != nil || counters.policies.count < Self.mostPolicies ? name : "other"
+    }
+
+    /// Policies that are counted apart: those who ask can write any number of combinations.
+    private static let mostPolicies = 64
     private static let publishingInterval = Duration.milliseconds(20)
 
     /// Shows other threads what is going on; not after every step, if these are short.
@@ -176,7 +193,7 @@ final class ServingLoop {
         for job in reading {
             guard let session = job.session else { continue }
             for slot in job.slots { show(job, session, slot) }
-            snapshot.policies[job.request.policy.specification, default: .init()].add(
+            snapshot.policies[name(of: job.request.policy), default: .init()].add(
                 session.cacheBytes, full: fullBytes(session.tokens.count))
         }
         for job in writing {
@@ -185,7 +202,7 @@ final class ServingLoop {
                 show(job, choice.session, choice.slot)
                 slots[choice.slot].state.generatedTokens = choice.state.tokens.count
                 slots[choice.slot].state.choice = choice.index
-                snapshot.policies[job.request.policy.specification, default: .init()].add(
+                snapshot.policies[name(of: job.request.policy), default: .init()].add(
                     choice.session.cacheBytes, full: fullBytes(choice.session.tokens.count))
             }
         }
@@ -200,6 +217,7 @@ final class ServingLoop {
     private func show(_ job: ServingJob, _ session: Session, _ index: Int) {
         slots[index].state.activity = job.choices.isEmpty ? .prompt : .generating
         slots[index].state.processedTokens = min(session.tokens.count, job.request.prompt.count)
+        slots[index].state.reusedTokens = job.reusedTokens + job.restoredTokens
         slots[index].state.heldBytes = session.cacheBytes
     }
 }

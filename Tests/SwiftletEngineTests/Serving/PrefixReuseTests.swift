@@ -1,3 +1,4 @@
+import Dispatch
 import SwiftletCache
 import SwiftletTensor
 import SwiftletTestSupport
@@ -90,6 +91,29 @@ import Testing
         for (index, choice) in completion.choices.enumerated() {
             #expect(try Written(choice) == ServingFixture.alone(model, many, choice: UInt64(index)))
         }
+        await scheduler.shutdown()
+    }
+
+    @Test("prompts that come together and begin alike are read once", arguments: [16, 7])
+    func together(batchSize: Int) async throws {
+        let scheduler = try ServingFixture.scheduler(model) { $0.batchSize = batchSize }
+        let gate = DispatchSemaphore(value: 0)
+        scheduler.mailbox.post { _ in gate.wait() }
+        let shared = EngineFixture.prompt(30)
+        let requests = try (0..<5).map { index in
+            try ServingFixture.request("\(index)", shared + EngineFixture.prompt(index + 1, seed: index + 3))
+        }
+        let streams = try requests.map { try scheduler.submit($0) }
+        gate.signal()
+        for (request, stream) in zip(requests, streams) {
+            var tokens: [TokenID] = []
+            for await event in stream {
+                if case .token(let token) = event { tokens.append(token.id) }
+            }
+            #expect(try tokens == ServingFixture.alone(model, request).tokens)
+        }
+        #expect(scheduler.snapshot.promptTokens == 30 + 1 + 2 + 3 + 4 + 5)
+        #expect(scheduler.snapshot.prefixHits == 4)
         await scheduler.shutdown()
     }
 

@@ -10,7 +10,7 @@ enum ServingFixture {
         _ model: Model, _ change: (inout Scheduler.Options) -> Void = { _ in }
     ) throws -> Scheduler {
         var options = Scheduler.Options()
-        options.threadCount = 2
+        options.threadCount = 1
         options.batchSize = 16
         options.chunkSize = 8
         options.slotCount = 8
