@@ -175,8 +175,24 @@ SL_INLINE void take_keys(const sl_kv_rows *kv, const row_tile *r, const sl_kv_pa
     }
 }
 
-// Scores of a tile and the rows of a page whose keys have been taken.
-SL_INLINE void score(const sl_kv_rows *kv, query_tile *t, const row_tile *r, workspace *w) {
+// Bends the scores of a page: cap·tanh(score / cap), then less a slope times the distance.
+SL_FN void bend(const query_tile *t, const row_tile *r, float *scores) {
+    const sl_queries *q = t->q;
+    const V cap = v_set(q->cap), twice = v_set(2 / q->cap), one = v_set(1), two = v_set(2);
+    for (size_t j = 0; q->cap > 0 && j < t->count * SL_PAGE_ROWS; j += LANES) {
+        const V e = v_exp(v_mul(v_load(scores + j), twice));     // tanh(x) = 1 − 2 / (e^2x + 1)
+        v_store(scores + j, v_mul(cap, v_sub(one, v_div(two, v_add(e, one)))));
+    }
+    for (size_t i = 0; q->slopes && i < t->count; i++) {
+        const float slope = q->slopes[(t->first + i) % q->group];
+        const int32_t position = q->positions[(t->first + i) / q->group];
+        float *s = scores + i * SL_PAGE_ROWS;
+        for (size_t j = 0; j < r->count; j++) s[j] -= slope * (float)((int64_t)position - r->positions[j]);
+    }
+}
+
+// Scores of a tile and the rows of a page whose keys have been taken, before they are bent.
+SL_INLINE void score_straight(const sl_kv_rows *kv, query_tile *t, const row_tile *r, workspace *w) {
     const size_t n = kv->key_size, groups = n / SL_SMALL_BLOCK;
     if (!scores_codes(r->page)) {
         score_page(w->keys, t->rows, t->count, n, t->q->scale, w->scores);
@@ -187,6 +203,11 @@ SL_INLINE void score(const sl_kv_rows *kv, query_tile *t, const row_tile *r, wor
     }
     t->coded = true;
     score_codes(r->page->key_format, w->keys, w->codes, t->count, n, w->scores);
+}
+
+SL_INLINE void score(const sl_kv_rows *kv, query_tile *t, const row_tile *r, workspace *w) {
+    score_straight(kv, t, r, w);
+    if (t->q->cap > 0 || t->q->slopes) bend(t, r, w->scores);
 }
 
 // Scores of rows that are not kept become −inf.

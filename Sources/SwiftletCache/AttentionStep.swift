@@ -281,7 +281,7 @@ struct AttentionStep {
             data: queries.data + (tokens.lowerBound * shape.headCount + head * shape.group) * shape.keySize,
             token_stride: shape.headCount * shape.keySize, token_count: tokens.count, group: shape.group,
             positions: queries.positions.baseAddress.unsafelyUnwrapped + tokens.lowerBound, scale: scale,
-            window: shape.kernelWindow)
+            window: shape.kernelWindow, cap: shape.kernelCap, slopes: shape.slopes(from: head * shape.group))
     }
 
     /// One query head for all tokens from `first` on.
@@ -290,7 +290,7 @@ struct AttentionStep {
             data: queries.data + (first * shape.headCount + queryHead) * shape.keySize,
             token_stride: shape.headCount * shape.keySize, token_count: tokens - first, group: 1,
             positions: queries.positions.baseAddress.unsafelyUnwrapped + first, scale: scale,
-            window: shape.kernelWindow)
+            window: shape.kernelWindow, cap: shape.kernelCap, slopes: shape.slopes(from: queryHead))
     }
 }
 

@@ -135,6 +135,6 @@ struct ChosenAttention {
             data: queries.data + head * shape.group * shape.keySize,
             token_stride: shape.headCount * shape.keySize, token_count: 1, group: shape.group,
             positions: queries.positions.baseAddress.unsafelyUnwrapped, scale: scale,
-            window: shape.kernelWindow)
+            window: shape.kernelWindow, cap: shape.kernelCap, slopes: shape.slopes(from: head * shape.group))
     }
 }

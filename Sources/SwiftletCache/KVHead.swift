@@ -344,6 +344,22 @@ struct KVHead {
         if !copies.isEmpty { copies = copies.filter { $0.key < pageCount } }
     }
 
+    /// Drops leading rows that fill whole pages.
+    mutating func dropFirst(_ count: Int) {
+        precondition(count % KVPage.rowCapacity == 0 && count <= rowCount, "\(count) of \(rowCount) rows")
+        let pageCount = count / KVPage.rowCapacity
+        pages.removeFirst(pageCount)
+        descriptors.removeFirst(pageCount)
+        copies = Dictionary(
+            uniqueKeysWithValues: copies.compactMap { index, page in
+                index < pageCount ? nil : (index - pageCount, page)
+            })
+        positions.removeFirst(count)
+        settled = []
+        if positions.isEmpty { isAscending = true }
+        fitPositions(pages.count)
+    }
+
     private mutating func reserve(_ rows: Int) throws(SwiftletError) {
         while pages.count * KVPage.rowCapacity < rows {
             guard let page = KVPage(geometry, pool: pool) else { throw pool.noRoom }

@@ -23,7 +23,7 @@ extension KVLayerState {
         }
         try slot.keep(outcome.selection)
         record.keep(outcome.selection)
-        if step.policy.positions == .slot { try slot.renumber(by: step.rope) }
+        if step.policy.positions == .slot { try slot.renumber(by: slot.shape.rope ?? step.rope) }
     }
 
     /// Rows per head to go down to, or `nil` while the rows are within the budget.

@@ -28,7 +28,7 @@ public struct KVLayerView {
         self.slot = slot
         self.record = record
         self.scale = scale
-        self.rope = rope
+        self.rope = slot.shape.rope ?? rope
         self.kernels = kernels
         shape = slot.shape
     }
@@ -154,6 +154,7 @@ public struct KVLayerView {
                     kv, queries, logSumExp: normalizers + skipped * shape.group + head, stride: shape.group,
                     factor: factors, into: &means[head], stride: 0, scratch: scratch)
                 queries.data += shape.keySize
+                if let slopes = queries.slopes { queries.slopes = slopes + 1 }
             }
         }
         return means
@@ -189,7 +190,8 @@ public struct KVLayerView {
                 let queries = sl_queries(
                     data: data + head * group * shape.keySize,
                     token_stride: shape.headCount * shape.keySize, token_count: windowCount,
-                    group: group, positions: positions, scale: scale, window: shape.kernelWindow)
+                    group: group, positions: positions, scale: scale, window: shape.kernelWindow,
+                    cap: shape.kernelCap, slopes: shape.slopes(from: head * group))
                 kernels.attend(
                     kv, queries, into: &output, stride: group * shape.valueSize, logSumExp: &normalizers,
                     stride: group, scratch: &scratch)

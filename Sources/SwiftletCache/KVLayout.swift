@@ -12,6 +12,15 @@ public struct KVLayerShape: Hashable, Sendable {
     public var valueSize: Int
     /// Sliding window: a row is visible while `query position − row position < window`; `nil` sees everything.
     public var window: Int?
+    /// The rotation of this layer's keys and queries, if it is not that of the sequence; one without pairs rotates
+    /// nothing.
+    public var rope: Rope?
+    /// Scores are bent to `cap·tanh(score / cap)` before the softmax; `nil` leaves them.
+    public var scoreCap: Float?
+    /// What a position of distance costs every query head, `[headCount]` (ALiBi); `nil` costs nothing.
+    package var slopes: Vector?
+    /// How many positions ahead a query sees: 0 for a causal layer, as many as there are for an encoder.
+    public var lookahead = 0
 
     /// Describes one layer.
     public init(headCount: Int, kvHeadCount: Int, keySize: Int, valueSize: Int, window: Int? = nil) {
@@ -31,6 +40,12 @@ public struct KVLayerShape: Hashable, Sendable {
     /// The window as the kernels take it: 0 sees everything, and no two positions are further apart than the
     /// largest number.
     var kernelWindow: Int32 { Int32(clamping: window ?? 0) }
+
+    /// The cap as the kernels take it: 0 for none.
+    var kernelCap: Float { scoreCap ?? 0 }
+
+    /// The slopes from a query head on, as long as this shape lives.
+    func slopes(from head: Int) -> UnsafePointer<Float>? { slopes.map { $0.data + head } }
 }
 
 /// Which cache slot each layer uses: the layer → slot table.
@@ -42,11 +57,26 @@ public struct KVLayout: Hashable, Sendable {
     public let layers: [KVLayerShape]
     /// For every layer the layer whose slot it reads; an owner reads its own.
     public let owners: [Int]
+    /// The different rotations of the layers; `nil` is that of the sequence.
+    package let ropes: [Rope?]
+    /// For every layer the place of its rotation among ``ropes``.
+    package let ropeIndices: [Int]
 
     /// Every layer owns a slot.
     public init(layers: [KVLayerShape]) {
         self.layers = layers
         owners = Array(layers.indices)
+        (ropes, ropeIndices) = Self.ropes(of: layers)
+    }
+
+    private static func ropes(of layers: [KVLayerShape]) -> ([Rope?], [Int]) {
+        var ropes: [Rope?] = []
+        let indices = layers.map { layer in
+            if let index = ropes.firstIndex(of: layer.rope) { return index }
+            ropes.append(layer.rope)
+            return ropes.count - 1
+        }
+        return (ropes, indices)
     }
 
     /// Layers share slots: layer `i` reads the slot of layer `owners[i]`.
@@ -73,6 +103,7 @@ public struct KVLayout: Hashable, Sendable {
         }
         self.layers = layers
         self.owners = owners
+        (ropes, ropeIndices) = Self.ropes(of: layers)
     }
 
     /// Layers share slots as a policy says.

@@ -55,7 +55,9 @@ extension KVSequence {
 
     /// Whether the rows are as a full cache holds them, in the pool that new rows go to.
     package var isFull: Bool {
-        rowsFollowFromTokens || !policy.evicts && !format.ages && retrieval?.slowRows(length: length) == nil
+        prefixIsReusable
+            && (rowsFollowFromTokens
+                || !policy.evicts && !format.ages && retrieval?.slowRows(length: length) == nil)
     }
 
     /// A sequence that goes on behind the first tokens of another one with the same layout and format, under a policy

@@ -28,6 +28,7 @@ extension KVSequence {
     /// - Returns: the order in which they have to be processed.
     /// - Throws: `.invalidArgument` if the budget is below what the policy keeps in any case.
     package func beginPrompt(_ count: Int) throws(SwiftletError) -> KVPrefillOrder {
+        fitRope(to: count)
         guard var compressor else { return .chunked }
         try restoreOrder()
         let total = length + count
@@ -104,6 +105,7 @@ extension KVSequence {
     /// Compresses every layer after a generated token, or before tokens are proposed.
     package func compressStep(phase: KVPhase, compute: Compute) throws(SwiftletError) {
         try moveSlowRows()
+        dropUnseenRows()
         try dropRows(phase: phase, compute)
         try ageRows(compute)
     }

@@ -8,8 +8,10 @@ public final class KVSequence {
     public let layout: KVLayout
     /// How rows are stored.
     public let format: KVFormat
-    /// The rotation of this sequence's keys and queries, fixed for its lifetime.
-    public let rope: Rope
+    /// The rotation of this sequence's keys and queries, fixed when its first prompt begins.
+    public private(set) var rope: Rope
+    /// The length of the prompt that the rotation was chosen for.
+    private(set) var fittedLength = 0
     /// Where the pages come from.
     public let pool: KVPagePool
     /// Tokens seen, which is the position of the next one. Dropped rows still count.
@@ -79,6 +81,7 @@ public final class KVSequence {
         layout = other.layout
         format = other.format
         rope = other.rope
+        fittedLength = other.fittedLength
         pool = other.pool
         length = other.length
         kernels = other.kernels
@@ -130,6 +133,14 @@ public final class KVSequence {
         layer: Int, head: Int, row: Int, key: [Float], value: [Float]
     ) throws(SwiftletError) {
         try states[stateIndices[layer]].slot.rewrite(head: head, row: row, key: key, value: value)
+    }
+
+    /// Announces the length of a first prompt, by which some models choose their rotation; it stays until the sequence
+    /// is empty again.
+    package func fitRope(to count: Int) {
+        guard rope.adapts, length == 0, states.allSatisfy({ $0.maximumRowCount == 0 }) else { return }
+        rope = rope.fitted(to: count)
+        fittedLength = count
     }
 
     /// Marks `count` tokens as seen, after they have been through all layers.

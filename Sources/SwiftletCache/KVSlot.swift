@@ -28,6 +28,14 @@ package struct KVSlot {
     /// The position of every row of one KV head, by row: ascending, unless single rows were removed.
     package func positions(ofHead head: Int) -> [Int32] { heads[head].positions }
 
+    /// The position of the first row of the first head.
+    var oldestPosition: Int32? { heads.first?.positions.first }
+
+    /// Changes every head.
+    mutating func changeHeads(_ change: (inout KVHead) -> Void) {
+        for head in heads.indices { change(&heads[head]) }
+    }
+
     /// Bytes of all pages and positions.
     package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
 

@@ -40,8 +40,8 @@ struct BenchmarkCost: Sendable {
         var (embedding, output) = (0, 0)
         for weight in model.weights {
             switch weight.name {
-            case "model.embed_tokens.weight": embedding = weight.tensor.bytes.count
-            case "lm_head.weight": output = weight.tensor.bytes.count
+            case "token_embd.weight": embedding = weight.tensor.bytes.count
+            case "output.weight": output = weight.tensor.bytes.count
             default: continue
             }
         }
@@ -54,12 +54,12 @@ struct BenchmarkCost: Sendable {
     /// Adds a tensor to its layer; a layer that borrows its cache reads no weights of keys and values.
     private mutating func add(_ weight: NamedTensor) {
         let parts = weight.name.split(separator: ".")
-        guard parts.count > 3, parts[1] == "layers", let layer = Int(parts[2]), layers.indices.contains(layer)
+        guard parts.count > 3, parts[0] == "blk", let layer = Int(parts[1]), layers.indices.contains(layer)
         else {
-            let isCounted = ["model.embed_tokens.weight", "lm_head.weight"].contains(weight.name)
+            let isCounted = ["token_embd.weight", "output.weight"].contains(weight.name)
             return finalBytes += isCounted ? 0 : Double(weight.tensor.bytes.count)
         }
-        let makesRows = parts.contains { $0.hasPrefix("k_") || $0.hasPrefix("v_") }
+        let makesRows = parts[2].hasPrefix("attn_k") || parts[2].hasPrefix("attn_v")
         guard !makesRows || owners[layer] == layer else { return }
         layers[layer].bytes += Double(weight.tensor.bytes.count)
         if weight.tensor.shape.count > 1 { layers[layer].numbers += Double(weight.tensor.elementCount) }

@@ -87,6 +87,10 @@ final class BenchmarkRun {
             try sequence.truncate(to: 0)
             return try fill(step)
         }
+        guard sequence.canTruncate(to: test.depth) else {
+            try sequence.truncate(to: 0)
+            return try fill(step)
+        }
         if test.depth == 0 || !sequence.dropsRowsInDecode { try sequence.truncate(to: test.depth) }
         return true
     }

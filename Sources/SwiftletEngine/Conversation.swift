@@ -47,12 +47,13 @@ public struct Conversation {
         let extended = messages + [ChatMessage(.user, message)]
         let ids = template.tokens(of: try template.prompt(extended, settings), tokenizer)
         let known = zip(ids.dropLast(), session.tokens).prefix { $0 == $1 }.count
-        try session.truncate(to: known)
+        let kept = session.canTruncate(to: known) ? known : 0
+        try session.truncate(to: kept)
         var options = options
         options.stopTokens.formUnion(template.stopTokens(tokenizer))
         options.stopStrings += template.stopStrings.filter { !options.stopStrings.contains($0) }
         var generation = try Generation(
-            session, prompt: Array(ids[known...]), options: options, progress: { _ in !isCancelled() })
+            session, prompt: Array(ids[kept...]), options: options, progress: { _ in !isCancelled() })
         var answer = ""
         while let piece = try generation.next() {
             answer += piece.text

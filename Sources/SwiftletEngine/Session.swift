@@ -136,7 +136,7 @@ public final class Session {
     }
 
     /// Whether the prompt cache on disk can serve a prompt that only begins like a stored one.
-    public var restoresPrefixes: Bool { sequence.policy.prefixIsReusable }
+    public var restoresPrefixes: Bool { sequence.prefixIsReusable }
 
     /// Bytes of cached rows.
     public var cacheBytes: Int { sequence.heldBytes }
@@ -255,9 +255,15 @@ public final class Session {
             tokens += ids.prefix(done)
             return done
         } catch {
-            try sequence.truncate(to: tokens.count)
+            try takeBack()
             throw error
         }
+    }
+
+    /// Forgets what is not in `tokens`; everything, if rows that these need have left a sliding window.
+    private func takeBack() throws(SwiftletError) {
+        if !sequence.canTruncate(to: tokens.count) { tokens = [] }
+        try sequence.truncate(to: tokens.count)
     }
 
     /// Processes one generated token, for which the context has room, and lends the logits after it.
@@ -274,18 +280,32 @@ public final class Session {
         do {
             try runner.decode([(sequence, token)]) { result = body($1) }
         } catch {
-            try sequence.truncate(to: tokens.count)
+            try takeBack()
             throw error
         }
         tokens.append(token)
         return result
     }
 
+    /// Whether ``truncate(to:)`` can go back to a position: not if rows that the next token would see have left the
+    /// sliding window of a layer.
+    public func canTruncate(to position: Int) -> Bool {
+        (0...tokens.count).contains(position) && sequence.canTruncate(to: position)
+    }
+
     /// Takes back the tokens from `position` on.
+    ///
+    /// - Throws: `.invalidArgument` if there are fewer tokens; `.unsupported` if ``canTruncate(to:)`` is false.
     public func truncate(to position: Int) throws(SwiftletError) {
         guard (0...tokens.count).contains(position) else {
             throw SwiftletError(
                 .invalidArgument, "cannot go back to token \(position) of \(tokens.count)")
+        }
+        guard sequence.canTruncate(to: position) else {
+            throw SwiftletError(
+                .unsupported,
+                "cannot go back to token \(position) of \(tokens.count): rows before it have left the sliding window of "
+                    + "a layer; begin again at 0")
         }
         try sequence.truncate(to: position)
         tokens.removeSubrange(position...)

@@ -123,7 +123,7 @@ package struct SyntheticModel: Sendable {
             if c.hasQueryKeyValueBias { parts.append(.bias("\(prefix).\(name)", rows)) }
         }
         parts.append(try matrix("\(prefix).attn_output", c.hiddenSize, width))
-        if c.normalizesQueriesAndKeys {
+        if c.form.headNorm == .perHead {
             parts += [.norm("\(prefix).attn_q_norm", c.headSize), .norm("\(prefix).attn_k_norm", c.headSize)]
         }
         parts.append(.norm("\(prefix).ffn_norm", c.hiddenSize))

@@ -1,14 +1,14 @@
 import SwiftletTensor
 
-/// Grouped-query attention with rotary positions: `softmax(q·kᵀ/√d) v`, then the output projection.
+/// Grouped-query attention: `softmax(q·kᵀ·scale) v`, then the output projection.
 ///
 /// Source: Vaswani et al., 2017, arXiv:1706.03762, §3.2; Ainslie et al., 2023, arXiv:2305.13245.
 struct Attention: Sendable {
     let layer: Int
     let query, key, value, output: Projection  // [heads·d, hidden], [kvHeads·d, hidden] ×2, [hidden, heads·d]
-    let queryNorm, keyNorm: Vector?  // [d], on every head
-    let headSize: Int
-    let epsilon: Float
+    let queryNorm, keyNorm: Norm?
+    let queryFactor: Float
+    let limit: Float?
 
     init(
         _ c: DecoderConfiguration, _ layer: Int, prefix: String, _ loader: inout WeightLoader
@@ -16,15 +16,14 @@ struct Attention: Sendable {
         let bias = c.hasQueryKeyValueBias
         let (width, kvWidth) = (c.headCount * c.headSize, c.kvHeadCount * c.headSize)
         self.layer = layer
-        query = try Projection("\(prefix).q_proj", width, c.hiddenSize, bias: bias, &loader)
-        key = try Projection("\(prefix).k_proj", kvWidth, c.hiddenSize, bias: bias, &loader)
-        value = try Projection("\(prefix).v_proj", kvWidth, c.hiddenSize, bias: bias, &loader)
-        output = try Projection("\(prefix).o_proj", c.hiddenSize, width, bias: c.hasOutputBias, &loader)
-        let normalizes = c.normalizesQueriesAndKeys
-        queryNorm = normalizes ? try loader.vector("\(prefix).q_norm.weight", c.headSize) : nil
-        keyNorm = normalizes ? try loader.vector("\(prefix).k_norm.weight", c.headSize) : nil
-        headSize = c.headSize
-        epsilon = c.normEpsilon
+        query = try Projection("\(prefix).attn_q", width, c.hiddenSize, bias: bias, &loader)
+        key = try Projection("\(prefix).attn_k", kvWidth, c.hiddenSize, bias: bias, &loader)
+        value = try Projection("\(prefix).attn_v", kvWidth, c.hiddenSize, bias: bias, &loader)
+        output = try Projection("\(prefix).attn_output", c.hiddenSize, width, bias: c.hasOutputBias, &loader)
+        queryNorm = try Norm("\(prefix).attn_q_norm", heads: c.headCount, c, &loader)
+        keyNorm = try Norm("\(prefix).attn_k_norm", heads: c.kvHeadCount, c, &loader)
+        queryFactor = c.form.dividesScoresByLayer ? 1 / Float(layer + 1) : 1
+        limit = c.form.projectionLimit
     }
 
     /// Writes the block's update of the residual stream, `[rows, hidden]`.
@@ -38,20 +37,17 @@ struct Attention: Sendable {
             let k = pass.workspace.take(x.rows, key.weight.rows)  // [rows, kvHeads·d]
             let v = pass.workspace.take(x.rows, value.weight.rows)
             Projection.apply([(query, q), (key, k), (value, v)], x, pass)
-            normalizeHeads(k, keyNorm, pass)
+            if let limit { for each in [k, v] { pass.compute.clamp(each, to: limit) } }
+            keyNorm?(k, into: k, pass.compute)
             keysAndValues = (k, v)
         } else {
             query(x, pass, into: q)
         }
-        normalizeHeads(q, queryNorm, pass)
+        if let limit { pass.compute.clamp(q, to: limit) }
+        queryNorm?(q, into: q, pass.compute)
+        pass.compute.scale(q, by: queryFactor)
         let mixed = pass.workspace.take(x.rows, q.columns)
         try pass.attend(layer: layer, queries: q, keysAndValues: keysAndValues, into: mixed)
         output(mixed, pass, into: update)
-    }
-
-    private func normalizeHeads(_ x: Activations, _ weight: Vector?, _ pass: ForwardPass) {
-        guard let weight else { return }
-        let heads = Activations(data: x.data, rows: x.count / headSize, columns: headSize)
-        pass.compute.rmsNorm(heads, weight: weight, epsilon: epsilon, into: heads)
     }
 }

@@ -4,7 +4,7 @@ import SwiftletTensor
 /// What the reference implementation of an architecture assumes where `config.json` is silent.
 struct DecoderDefaults {
     var hiddenSize = 4_096
-    var innerSize: Int
+    var innerSize: Int?  // nil: four times hiddenSize
     var layerCount = 32
     var headCount = 32
     var kvHeadCount: Int?  // nil: as many as query heads
@@ -12,10 +12,17 @@ struct DecoderDefaults {
     var contextLength: Int
     var vocabularySize: Int
     var normEpsilon = 1e-6
+    var normKey = "rms_norm_eps"
+    var activation = "silu"
+    var activationKey = "hidden_act"
+    var tiesEmbeddings = false
+    var ropeBase = 10_000.0
+    var rotatedShare = 1.0
+    var pairing = Rope.Pairing.halves
 }
 
 extension ConfigurationReader {
-    /// The keys that all architectures of the Llama family share.
+    /// The keys that most architectures share.
     func decoder(
         _ architecture: String, defaults: DecoderDefaults
     ) throws(SwiftletError) -> DecoderConfiguration {
@@ -43,18 +50,43 @@ extension ConfigurationReader {
         return DecoderConfiguration(
             architecture: architecture,
             vocabularySize: try int("vocab_size") ?? defaults.vocabularySize, hiddenSize: hiddenSize,
-            innerSize: try int("intermediate_size") ?? defaults.innerSize, layerCount: layerCount,
-            headCount: headCount,
+            innerSize: try int("intermediate_size") ?? defaults.innerSize ?? hiddenSize &* 4,
+            layerCount: layerCount, headCount: headCount,
             kvHeadCount: try kvHeadCount(default: defaults.kvHeadCount) ?? headCount,
             headSize: headSize, contextLength: contextLength,
-            normEpsilon: Float(try double("rms_norm_eps") ?? defaults.normEpsilon),
-            rope: try rope(headSize: headSize, contextLength: contextLength),
-            activation: try activation(), windows: Array(repeating: nil, count: layerCount),
-            tiesEmbeddings: try bool("tie_word_embeddings") ?? false)
+            normEpsilon: Float(try double(defaults.normKey) ?? defaults.normEpsilon),
+            rope: try rope(
+                headSize: headSize, contextLength: contextLength, defaultBase: defaults.ropeBase,
+                defaultShare: defaults.rotatedShare, layerType: "full_attention", pairing: defaults.pairing),
+            activation: try activation(defaults.activationKey, default: defaults.activation),
+            windows: Array(repeating: nil, count: layerCount),
+            tiesEmbeddings: try bool("tie_word_embeddings") ?? defaults.tiesEmbeddings)
     }
 
     /// An absent key takes the architecture's default, a null means as many as query heads.
     private func kvHeadCount(default value: Int?) throws(SwiftletError) -> Int? {
-        json["num_key_value_heads"] == nil ? value : try int("num_key_value_heads")
+        mentions("num_key_value_heads") ? try int("num_key_value_heads") : value
+    }
+
+    /// The window of every layer: by `layer_types`, or by a rule of the architecture.
+    func windows(
+        layerCount: Int, window: Int?, isSliding: (_ layer: Int) -> Bool
+    ) throws(SwiftletError) -> [Int?] {
+        guard let types = try strings("layer_types") else {
+            return (0..<layerCount).map { isSliding($0) ? window : nil }
+        }
+        var windows: [Int?] = []
+        for type in types {
+            switch type {
+            case "full_attention": windows.append(nil)
+            case "sliding_attention": windows.append(window)
+            default:
+                throw SwiftletError(
+                    .unsupported,
+                    "\(source): the layer type '\(type)' is not supported; expected full_attention or "
+                        + "sliding_attention")
+            }
+        }
+        return windows
     }
 }

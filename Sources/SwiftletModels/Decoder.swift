@@ -1,32 +1,34 @@
 package import SwiftletCache
 package import SwiftletTensor
 
-/// A pre-norm decoder with rotary attention and a gated feed-forward block: the form that Llama gave to a
-/// family of architectures. What differs between them is in the configuration.
+/// A stack of layers of attention and feed-forward blocks between an embedding and an output matrix. How they are put
+/// together is in the configuration.
 ///
-/// Source: Touvron et al., 2023, arXiv:2302.13971, §2.2.
+/// Source: Touvron et al., 2023, arXiv:2302.13971, §2.2, for the plain form.
 package struct Decoder: LanguageModel {
     package let configuration: DecoderConfiguration
     package let weights: [NamedTensor]
-    private let embedding: Matrix  // [vocabulary, hidden]
+    private let embedding: Embedding
     private let layers: [DecoderLayer]
-    private let finalNorm: Vector  // [hidden]
+    private let finalNorm: Norm?
     private let head: Matrix  // [vocabulary, hidden]
+    private let headBias: Vector?  // [vocabulary]
 
-    /// Takes the weights by their Hugging Face names.
+    /// Takes the weights by their GGUF names.
     package init(
         _ configuration: DecoderConfiguration, _ loader: WeightLoader
     ) throws(SwiftletError) {
         let c = configuration
         var loader = loader
-        embedding = try loader.matrix("model.embed_tokens.weight", c.vocabularySize, c.hiddenSize)
+        embedding = try Embedding(c, &loader)
         var layers: [DecoderLayer] = []
         for index in 0..<c.layerCount { layers.append(try DecoderLayer(c, index, &loader)) }
         self.layers = layers
-        finalNorm = try loader.vector("model.norm.weight", c.hiddenSize)
+        finalNorm = c.form.hasFinalNorm ? try Norm("output_norm", c, &loader) : nil
         head =
             c.tiesEmbeddings
-            ? embedding : try loader.matrix("lm_head.weight", c.vocabularySize, c.hiddenSize)
+            ? embedding.tokens : try loader.matrix("output.weight", c.vocabularySize, c.hiddenSize)
+        headBias = c.form.hasLogitBias ? try loader.vector("output.bias", c.vocabularySize) : nil
         weights = loader.loaded
         self.configuration = c
     }
@@ -35,8 +37,10 @@ package struct Decoder: LanguageModel {
         configuration.cacheLayers
     }
 
-    package func embed(_ ids: [Int32], into x: Activations, _ compute: Compute) {
-        compute.embed(ids, from: embedding, into: x)
+    package func embed(
+        _ ids: [Int32], at positions: [Int32], into x: Activations, _ compute: Compute
+    ) throws(SwiftletError) {
+        try embedding(ids, at: positions, into: x, compute)
     }
 
     package func forward(layer: Int, _ x: Activations, _ pass: ForwardPass) throws(SwiftletError) {
@@ -44,42 +48,67 @@ package struct Decoder: LanguageModel {
     }
 
     package func normalize(_ x: Activations, _ compute: Compute) {
-        compute.rmsNorm(x, weight: finalNorm, epsilon: configuration.normEpsilon, into: x)
+        finalNorm?(x, into: x, compute)
     }
 
     package func logits(of normalized: Activations, into logits: Activations, _ compute: Compute) {
+        let form = configuration.form
         compute.linear(head, normalized, into: logits)
+        if let headBias { compute.addBias(headBias, to: logits) }
+        compute.scale(logits, by: form.logitScale)
+        if let cap = form.logitCap { compute.cap(logits, at: cap) }
     }
 }
 
-/// One decoder layer: attention, then a gated feed-forward block, each on a normalised copy.
-struct DecoderLayer: Sendable {
-    let attentionNorm: Vector  // [hidden]
-    let attention: Attention
-    let feedForwardNorm: Vector  // [hidden]
-    let feedForward: FeedForward
-    let epsilon: Float
+/// What a token is before the first layer.
+struct Embedding: Sendable {
+    let tokens: Matrix  // [vocabulary, hidden]
+    private let types: Vector?  // [hidden] of the first type
+    private let positions: Matrix?  // [positions, hidden]
+    private let offset: Int
+    private let norm: Norm?
+    private let scale: Float
 
-    init(_ c: DecoderConfiguration, _ index: Int, _ loader: inout WeightLoader) throws(SwiftletError) {
-        let prefix = "model.layers.\(index)"
-        attentionNorm = try loader.vector("\(prefix).input_layernorm.weight", c.hiddenSize)
-        attention = try Attention(c, index, prefix: "\(prefix).self_attn", &loader)
-        feedForwardNorm = try loader.vector("\(prefix).post_attention_layernorm.weight", c.hiddenSize)
-        feedForward = try FeedForward(c, prefix: "\(prefix).mlp", &loader)
-        epsilon = c.normEpsilon
+    init(_ c: DecoderConfiguration, _ loader: inout WeightLoader) throws(SwiftletError) {
+        tokens = try loader.matrix("token_embd.weight", c.vocabularySize, c.hiddenSize)
+        let form = c.form
+        types =
+            form.tokenTypeCount > 0
+            ? Vector(
+                Array(
+                    try loader.rows("token_types.weight", form.tokenTypeCount, c.hiddenSize).elements
+                        .prefix(c.hiddenSize))) : nil
+        if case .learned(let count, let offset) = form.position {
+            positions = try loader.matrix("position_embd.weight", count, c.hiddenSize)
+            self.offset = offset
+        } else {
+            (positions, offset) = (nil, 0)
+        }
+        norm = form.normalizesEmbeddings ? try Norm("token_embd_norm", c, &loader) : nil
+        scale = form.embeddingScale
     }
 
-    /// Advances the residual stream `x`, `[rows, hidden]`.
-    func callAsFunction(_ x: Activations, _ pass: ForwardPass) throws(SwiftletError) {
-        let mark = pass.workspace.mark
-        defer { pass.workspace.release(to: mark) }
-        let normalized = pass.workspace.take(x.rows, x.columns)
-        let update = pass.workspace.take(x.rows, x.columns)
-        pass.compute.rmsNorm(x, weight: attentionNorm, epsilon: epsilon, into: normalized)
-        try attention(normalized, pass, into: update)
-        pass.compute.add(update, to: x)
-        pass.compute.rmsNorm(x, weight: feedForwardNorm, epsilon: epsilon, into: normalized)
-        feedForward(normalized, pass, into: update)
-        pass.compute.add(update, to: x)
+    /// Overwrites `x`, `[ids, hidden]`.
+    func callAsFunction(
+        _ ids: [Int32], at places: [Int32], into x: Activations, _ compute: Compute
+    ) throws(SwiftletError) {
+        compute.embed(ids, from: tokens, into: x)
+        compute.scale(x, by: scale)
+        if let types { compute.addBias(types, to: x) }
+        if let positions, let format = positions.tensor.format.kernel {
+            var row = [Float](repeating: 0, count: x.columns)
+            for (index, place) in places.enumerated() {
+                guard Int(place) + offset < positions.rows else {
+                    throw SwiftletError(
+                        .limit,
+                        "token \(place) lies behind the last of \(positions.rows - offset) positions that the model "
+                            + "has; shorten the prompt or give a smaller -c")
+                }
+                compute.kernels.dequantize(
+                    format, positions.row(Int(place) + offset), into: &row, count: x.columns)
+                compute.kernels.add(x[row: index], row, count: x.columns)
+            }
+        }
+        norm?(x, into: x, compute)
     }
 }

@@ -38,11 +38,14 @@ public struct DecoderConfiguration: Hashable, Sendable {
     public var hasOutputBias = false
     /// Biases on the feed-forward projections.
     public var hasFeedForwardBias = false
-    /// RMS norm on every query and key head.
-    public var normalizesQueriesAndKeys = false
+
+    /// The rotation of each layer, where it is not ``rope``; empty if it always is.
+    public var layerRopes: [Rope?] = []
+    /// How the blocks are put together.
+    public var form = DecoderForm()
 
     /// Factor of `q·k` before the softmax.
-    public var attentionScale: Float { 1 / Float(headSize).squareRoot() }
+    public var attentionScale: Float { form.attentionScale ?? 1 / Float(headSize).squareRoot() }
 
     /// Checks that the sizes can belong to a model.
     ///
@@ -69,16 +72,22 @@ public struct DecoderConfiguration: Hashable, Sendable {
                 "\(source): \(layerCount) layers of \(headCount) heads of \(headSize) are not a model's; "
                     + "the file is damaged")
         }
-        guard rope.pairs * 2 <= headSize else {
-            throw SwiftletError(
-                .malformed,
-                "\(source): \(rope.pairs * 2) rotated dimensions do not fit a head of \(headSize)")
+        for rope in Set([rope] + layerRopes.compactMap(\.self)) {
+            guard rope.pairs * 2 <= headSize else {
+                throw SwiftletError(
+                    .malformed,
+                    "\(source): \(rope.pairs * 2) rotated dimensions do not fit a head of \(headSize)")
+            }
+            guard rope.frequencies.allSatisfy(\.isFinite), rope.attentionFactor.isFinite else {
+                throw SwiftletError(
+                    .malformed,
+                    "\(source): the RoPE settings lead to frequencies \(rope.frequencies.prefix(4)) that are no "
+                        + "finite numbers; compare them with the model's original file")
+            }
         }
-        guard rope.frequencies.allSatisfy(\.isFinite), rope.attentionFactor.isFinite else {
+        guard layerRopes.isEmpty || layerRopes.count == layerCount else {
             throw SwiftletError(
-                .malformed,
-                "\(source): the RoPE settings lead to frequencies \(rope.frequencies.prefix(4)) that are no "
-                    + "finite numbers; compare them with the model's original file")
+                .malformed, "\(source): lists \(layerRopes.count) rotations for \(layerCount) layers")
         }
         guard windows.count == layerCount else {
             throw SwiftletError(
@@ -91,6 +100,7 @@ public struct DecoderConfiguration: Hashable, Sendable {
         guard normEpsilon.isFinite, normEpsilon >= 0 else {
             throw SwiftletError(.malformed, "\(source): the norm's epsilon is \(normEpsilon)")
         }
+        try form.validate(self, source: source)
         return self
     }
 }

@@ -19,13 +19,20 @@ package final class ForwardPass {
         }
     }
 
+    /// Cosines and sines of some rows by one rotation, `[rows, pairs]`.
+    private struct Angles {
+        let rope: Rope
+        let cosine: Activations
+        let sine: Activations
+    }
+
     package let compute: Compute
     package let workspace: Workspace
     /// Called with the rotated queries of every segment, `[rows, heads × keySize]`, before a layer attends.
     package var afterRotation: ((_ queries: Activations) -> Void)?
     private let segments: [Segment]
     private let positions: [Int32]
-    private let angles: [(cosine: Activations, sine: Activations)]  // per segment, [rows, pairs]
+    private let angles: [[Angles]]  // per segment and rotation of its layers
 
     /// Prepares the rotation of every row; the tables live in the workspace until the caller releases it.
     package init(segments: [Segment], positions: [Int32], compute: Compute, workspace: Workspace) {
@@ -34,14 +41,16 @@ package final class ForwardPass {
         self.compute = compute
         self.workspace = workspace
         angles = segments.map { segment in
-            let pairs = segment.sequence.rope.pairs
-            let cosine = workspace.take(segment.rows.count, pairs)
-            let sine = workspace.take(segment.rows.count, pairs)
-            positions.withUnsafeBufferPointer {
-                segment.sequence.rope.table(
-                    UnsafeBufferPointer(rebasing: $0[segment.rows]), cosine: cosine.data, sine: sine.data)
+            segment.sequence.layout.ropes.map { rope in
+                let rope = rope ?? segment.sequence.rope
+                let cosine = workspace.take(segment.rows.count, rope.pairs)
+                let sine = workspace.take(segment.rows.count, rope.pairs)
+                positions.withUnsafeBufferPointer {
+                    rope.table(
+                        UnsafeBufferPointer(rebasing: $0[segment.rows]), cosine: cosine.data, sine: sine.data)
+                }
+                return Angles(rope: rope, cosine: cosine, sine: sine)
             }
-            return (cosine, sine)
         }
     }
 
@@ -63,16 +72,27 @@ package final class ForwardPass {
     ) throws(SwiftletError) {
         try positions.withUnsafeBufferPointer { positions throws(SwiftletError) in
             try cacheRows(layer, queries, keysAndValues, positions)
-            let parts = segments.map { segment in
-                KVAttentionPart(
-                    sequence: segment.sequence,
-                    queries: KVSequence.Queries(
-                        data: queries.slice(segment.rows).data,
-                        positions: UnsafeBufferPointer(rebasing: positions[segment.rows])),
-                    phase: segment.phase, output: output.slice(segment.rows).data)
+            let ahead = segments.first?.sequence.layout.layers[layer].lookahead ?? 0
+            guard ahead > 0 else { return attend(layer, queries, positions, output) }
+            positions.map { Int32(clamping: Int($0) + ahead) }.withUnsafeBufferPointer {
+                attend(layer, queries, $0, output)
             }
-            KVAttentionPart.attend(parts, layer: layer, compute: compute, workspace: workspace)
         }
+    }
+
+    /// - Parameter positions: up to which the queries see.
+    private func attend(
+        _ layer: Int, _ queries: Activations, _ positions: UnsafeBufferPointer<Int32>, _ output: Activations
+    ) {
+        let parts = segments.map { segment in
+            KVAttentionPart(
+                sequence: segment.sequence,
+                queries: KVSequence.Queries(
+                    data: queries.slice(segment.rows).data,
+                    positions: UnsafeBufferPointer(rebasing: positions[segment.rows])),
+                phase: segment.phase, output: output.slice(segment.rows).data)
+        }
+        KVAttentionPart.attend(parts, layer: layer, compute: compute, workspace: workspace)
     }
 
     /// Rotates queries and keys of all segments and caches keys and values; short segments share the threads, long
@@ -105,19 +125,20 @@ package final class ForwardPass {
         ofSegment index: Int, _ layer: Int, _ queries: Activations,
         _ keysAndValues: (keys: Activations, values: Activations)?, _ positions: UnsafeBufferPointer<Int32>
     ) throws(SwiftletError) {
-        let (segment, angles) = (segments[index], angles[index])
+        let segment = segments[index]
         let sequence = segment.sequence
         let shape = sequence.layout.layers[layer]
+        let angles = angles[index][sequence.layout.ropeIndices[layer]]
         let q = queries.slice(segment.rows)
         sequence.record(unrotated: q.data, tokens: q.rows, layer: layer)
         compute.rotate(
-            q, heads: shape.headCount, headSize: shape.keySize, by: sequence.rope,
+            q, heads: shape.headCount, headSize: shape.keySize, by: angles.rope,
             cosine: angles.cosine.data, sine: angles.sine.data)
         afterRotation?(q)
         guard let keysAndValues, sequence.layout.ownsSlot(layer) else { return }
         let keys = keysAndValues.keys.slice(segment.rows)
         compute.rotate(
-            keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: sequence.rope,
+            keys, heads: shape.kvHeadCount, headSize: shape.keySize, by: angles.rope,
             cosine: angles.cosine.data, sine: angles.sine.data)
         try sequence.append(
             layer: layer, keys: keys.data, values: keysAndValues.values.slice(segment.rows).data,

@@ -142,12 +142,8 @@ package struct GGUFExport {
             try append("rope_freqs.weight", tensor, isVector: true, source: directory.path, format: format)
         }
         for weight in model.weights {
-            guard let name = TensorNames.gguf(weight.name) else {
-                throw SwiftletError(
-                    .unsupported, "\(directory.path): tensor '\(weight.name)' has no name in GGUF files.")
-            }
             try append(
-                name, try weight.tensor.withKernelFormat(), isVector: weight.tensor.shape.count < 2,
+                weight.name, try weight.tensor.withKernelFormat(), isVector: weight.tensor.shape.count < 2,
                 order: keys.interleavesHeads ? .heads(of: weight.name, c) : .asStored,
                 source: directory.path, format: format)
         }
@@ -217,8 +213,8 @@ package struct GGUFExport {
 extension TensorConverter.RowOrder {
     /// The order for a Hugging Face tensor of a model whose heads rotate adjacent dimensions in GGUF files.
     fileprivate static func heads(of name: String, _ c: DecoderConfiguration) -> Self {
-        if name.contains(".self_attn.q_proj.") { return .interleaved(heads: c.headCount) }
-        if name.contains(".self_attn.k_proj.") { return .interleaved(heads: c.kvHeadCount) }
+        if name.contains(".attn_q.") { return .interleaved(heads: c.headCount) }
+        if name.contains(".attn_k.") { return .interleaved(heads: c.kvHeadCount) }
         return .asStored
     }
 }

@@ -29,8 +29,26 @@ struct GGUFMetadata {
         return string
     }
 
-    /// The configuration that all architectures of the Llama family store in the same keys.
-    func configuration(pairing: Rope.Pairing) throws(SwiftletError) -> DecoderConfiguration {
+    func optionalBool(_ key: String) throws(SwiftletError) -> Bool? {
+        guard let value = file["\(architecture).\(key)"] else { return nil }
+        guard let bool = value.bool else { throw wrong(key, "true or false") }
+        return bool
+    }
+
+    /// Whether the file holds a tensor.
+    func has(_ tensor: String) -> Bool { file.tensors.contains { $0.name == tensor } }
+
+    /// The shape of a tensor, outermost dimension first.
+    func shape(of tensor: String) -> [Int]? { file.tensors.first { $0.name == tensor }?.shape }
+
+    /// The configuration that all architectures store in the same keys.
+    ///
+    /// - Parameters:
+    ///   - innerSize: for files that do not say it.
+    ///   - windowPeriod: every so many layers one sees everything, unless the file says otherwise; 1 is none.
+    func configuration(
+        pairing: Rope.Pairing, windowPeriod: Int? = nil
+    ) throws(SwiftletError) -> DecoderConfiguration {
         let hiddenSize = try int("embedding_length")
         let headCount = try int("attention.head_count")
         guard headCount > 0, let embedding = file.tensors.first(where: { $0.name == "token_embd.weight" }),
@@ -43,7 +61,7 @@ struct GGUFMetadata {
         }
         let headSize = try optionalInt("attention.key_length") ?? hiddenSize / headCount
         let valueSize = try optionalInt("attention.value_length") ?? headSize
-        guard valueSize == headSize else {
+        guard valueSize == headSize || has("blk.0.attn_kv_a_mqa.weight") else {
             throw SwiftletError(
                 .unsupported,
                 "\(file.path): keys of \(headSize) and values of \(valueSize) dimensions; expected equal sizes"
@@ -51,22 +69,87 @@ struct GGUFMetadata {
         }
         let layerCount = try int("block_count")
         let contextLength = try int("context_length")
-        let slidingWindow = try optionalInt("attention.sliding_window") ?? 0
-        let window = slidingWindow > 0 ? slidingWindow : nil
-        return DecoderConfiguration(
+        let rms = try optionalDouble("attention.layer_norm_rms_epsilon")
+        let centred = try optionalDouble("attention.layer_norm_epsilon")
+        var configuration = DecoderConfiguration(
             architecture: architecture, vocabularySize: embedding.shape[0], hiddenSize: hiddenSize,
-            innerSize: try int("feed_forward_length"), layerCount: layerCount, headCount: headCount,
+            innerSize: try innerSize(), layerCount: layerCount, headCount: headCount,
             kvHeadCount: try optionalInt("attention.head_count_kv") ?? headCount, headSize: headSize,
             contextLength: contextLength,
-            normEpsilon: Float(try optionalDouble("attention.layer_norm_rms_epsilon") ?? 1e-5),
+            normEpsilon: Float(rms ?? centred ?? 1e-5),
             rope: try rope(headSize: headSize, contextLength: contextLength, pairing: pairing),
-            windows: Array(repeating: window, count: min(max(layerCount, 0), 1 << 14)),
-            tiesEmbeddings: !file.tensors.contains { $0.name == "output.weight" },
-            hasQueryKeyValueBias: has("blk.0.attn_q.bias"), hasOutputBias: has("blk.0.attn_output.bias"),
-            hasFeedForwardBias: has("blk.0.ffn_up.bias"))
+            windows: try windows(layerCount: min(max(layerCount, 0), 1 << 14), period: windowPeriod),
+            tiesEmbeddings: !has("output.weight"),
+            hasQueryKeyValueBias: has("blk.0.attn_q.bias") || has("blk.0.attn_qkv.bias"),
+            hasOutputBias: has("blk.0.attn_output.bias"), hasFeedForwardBias: has("blk.0.ffn_up.bias"))
+        configuration.form.experts = try experts(layerCount: configuration.windows.count)
+        configuration.form.hasLogitBias = has("output.bias")
+        return configuration
     }
 
-    private func has(_ tensor: String) -> Bool { file.tensors.contains { $0.name == tensor } }
+    /// Windows of the layers: by a pattern in the file, or by a period.
+    private func windows(layerCount: Int, period: Int?) throws(SwiftletError) -> [Int?] {
+        let size = try optionalInt("attention.sliding_window") ?? 0
+        let window = size > 0 ? size : nil
+        let pattern = file["\(architecture).attention.sliding_window_pattern"]
+        if let flags = pattern?.bools() ?? pattern?.ints()?.map({ $0 != 0 }) {
+            guard flags.count == layerCount else {
+                throw wrong("attention.sliding_window_pattern", "a value per layer")
+            }
+            return flags.map { $0 ? window : nil }
+        }
+        guard let period = pattern?.int ?? period, period > 0 else {
+            return Array(repeating: window, count: layerCount)
+        }
+        return (0..<layerCount).map { $0 % period < period - 1 ? window : nil }
+    }
+
+    /// Experts, if the file has any; how they are chosen is the architecture's to say.
+    private func experts(layerCount: Int) throws(SwiftletError) -> ExpertForm? {
+        guard let count = try optionalInt("expert_count"), count > 0 else { return nil }
+        let dense = try optionalInt("leading_dense_block_count") ?? 0
+        let layers = (0..<layerCount).map { $0 >= dense && has("blk.\($0).ffn_gate_inp.weight") }
+        let first = layers.firstIndex(of: true) ?? 0
+        let shape = shape(of: "blk.\(first).ffn_up_exps.weight")
+        var experts = ExpertForm(
+            count: count, used: try int("expert_used_count"),
+            innerSize: try optionalInt("expert_feed_forward_length") ?? shape?.dropFirst().first ?? 0,
+            layers: layers)
+        experts.sharedSize = self.shape(of: "blk.\(first).ffn_up_shexp.weight")?.first ?? 0
+        experts.gatesShared = has("blk.\(first).ffn_gate_inp_shexp.weight")
+        experts.hasSelectionBias = has("blk.\(first).exp_probs_b.bias")
+        experts.scale = Float(try optionalDouble("expert_weights_scale") ?? 1)
+        experts.normalizes = try optionalBool("expert_weights_norm") ?? false
+        experts.groups = try optionalInt("expert_group_count") ?? 1
+        experts.usedGroups = try optionalInt("expert_group_used_count") ?? experts.groups
+        switch try optionalInt("expert_gating_func") ?? 1 {
+        case 0, 1: experts.gating = .softmaxThenTop
+        case 2: experts.gating = .sigmoid
+        case 3: experts.gating = .topThenSoftmax
+        case let other:
+            throw SwiftletError(
+                .unsupported,
+                "\(file.path): '\(architecture).expert_gating_func' is \(other), which is not supported; expected 1, 2 "
+                    + "or 3")
+        }
+        return experts
+    }
+
+    /// The width of feed-forward blocks; of experts, if there are no others.
+    private func innerSize() throws(SwiftletError) -> Int {
+        if let size = try optionalInt("feed_forward_length"), size > 0 { return size }
+        if let size = try optionalInt("expert_feed_forward_length") { return size }
+        throw missing("feed_forward_length")
+    }
+
+    /// The rotation of layers with a window, where the file says it.
+    func windowRope(
+        headSize: Int, pairing: Rope.Pairing, defaultBase: Double? = nil
+    ) throws(SwiftletError) -> Rope? {
+        guard let base = try optionalDouble("rope.freq_base_swa") ?? defaultBase else { return nil }
+        guard base > 1 else { throw wrong("rope.freq_base_swa", "a number above 1") }
+        return Rope(base: base, rotatedSize: headSize & ~1, pairing: pairing)
+    }
 
     private func rope(
         headSize: Int, contextLength: Int, pairing: Rope.Pairing
@@ -94,6 +177,7 @@ struct GGUFMetadata {
             }
             return .divisors(divisors)
         }
+        if let scaling = try longRope(rotated: rotated, contextLength: contextLength) { return scaling }
         let (given, older) = (
             try optionalDouble("rope.scaling.factor"), try optionalDouble("rope.scale_linear")
         )
@@ -116,7 +200,25 @@ struct GGUFMetadata {
         }
     }
 
-    private func missing(_ key: String) -> SwiftletError {
+    private func longRope(rotated: Int, contextLength: Int) throws(SwiftletError) -> Rope.Scaling? {
+        guard file.holdsData, let short = try file.tensor(named: "rope_factors_short.weight")?.floats(),
+            let long = try file.tensor(named: "rope_factors_long.weight")?.floats()
+        else { return nil }
+        guard short.count == rotated / 2, long.count == rotated / 2,
+            (short + long).allSatisfy({ $0.isFinite && $0 > 0 })
+        else {
+            throw SwiftletError(
+                .malformed,
+                "\(file.path): the tables of RoPE factors have \(short.count) and \(long.count) entries; expected "
+                    + "\(rotated / 2) positive numbers each")
+        }
+        return .longRope(
+            short: short, long: long,
+            originalContext: try optionalInt("rope.scaling.original_context_length") ?? contextLength,
+            attentionFactor: try optionalDouble("rope.scaling.attn_factor") ?? 1)
+    }
+
+    func missing(_ key: String) -> SwiftletError {
         SwiftletError(
             .missing,
             "\(file.path): the key '\(architecture).\(key)' is missing; the file is no complete model")

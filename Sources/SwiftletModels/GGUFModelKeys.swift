@@ -54,7 +54,7 @@ package struct GGUFModelKeys {
             let scaled = Rope(base: rope.base, rotatedSize: rope.rotatedSize, scaling: rope.scaling)
             return zip(plain.frequencies, scaled.frequencies).map { Float($0 / $1) }
         case .divisors(let divisors): return divisors
-        case .none, .linear, .yarn: return nil
+        case .none, .linear, .yarn, .longRope, .dynamic: return nil
         }
     }
 
@@ -75,7 +75,7 @@ package struct GGUFModelKeys {
 
     private func scaling() -> [(key: String, value: GGUFValue)] {
         switch rope.scaling {
-        case .none, .llama3, .divisors: return []
+        case .none, .llama3, .divisors, .longRope, .dynamic: return []
         case .linear(let factor):
             return [
                 (key("rope.scaling.type"), GGUFValue("linear")), number("rope.scaling.factor", Float(factor)),
@@ -108,6 +108,14 @@ package struct GGUFModelKeys {
             SwiftletError(
                 .unsupported, "\(source): \(what), which a GGUF file of '\(architecture)' cannot say.")
         }
+        var plain = DecoderForm()
+        plain.headNorm = c.form.headNorm
+        guard ["llama", "qwen2", "qwen3"].contains(architecture), c.form == plain, c.layerRopes.isEmpty else {
+            throw SwiftletError(
+                .unsupported,
+                "\(source): models of '\(c.architecture)' cannot be written as GGUF files yet; convert this one with "
+                    + "llama.cpp's converter, whose files are read.")
+        }
         if c.activation != .silu { throw refuse("the feed-forward activation is \(c.activation), not silu") }
         if let other = c.windows.first(where: { $0 != c.windows[0] }) {
             let (first, second) = (c.windows[0], other)
@@ -121,6 +129,8 @@ package struct GGUFModelKeys {
         switch rope.scaling {
         case .llama3 where architecture != "llama", .divisors where architecture != "llama":
             throw refuse("RoPE frequencies are scaled one by one")
+        case .longRope, .dynamic:
+            throw refuse("RoPE frequencies depend on the length of the prompt")
         case .yarn(_, _, _, _, _, truncate: false):
             throw refuse("YaRN blends frequencies without rounding the bounds of its ramp")
         default: break

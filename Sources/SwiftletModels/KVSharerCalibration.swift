@@ -110,10 +110,10 @@ package final class KVSharerCalibration {
             row += text.count
         }
         let x = workspace.take(row, configuration.hiddenSize)
-        model.embed(Array(texts.joined()), into: x, compute)
+        let positions = texts.flatMap { $0.indices.map(Int32.init) }
+        try model.embed(Array(texts.joined()), at: positions, into: x, compute)
         let pass = ForwardPass(
-            segments: segments, positions: texts.flatMap { $0.indices.map(Int32.init) }, compute: compute,
-            workspace: workspace)
+            segments: segments, positions: positions, compute: compute, workspace: workspace)
         for layer in 0..<configuration.layerCount { try model.forward(layer: layer, x, pass) }
         model.normalize(x, compute)
         let states = segments.map { segment in

@@ -12,8 +12,12 @@ package protocol LanguageModel: Sendable {
     var cacheLayers: [KVLayerShape] { get }
     /// Tensors by role, for reports.
     var weights: [NamedTensor] { get }
-    /// `x[i] = embedding of ids[i]`, `[rows, hidden]`.
-    func embed(_ ids: [Int32], into x: Activations, _ compute: Compute)
+    /// `x[i] = embedding of ids[i] at positions[i]`, `[rows, hidden]`.
+    ///
+    /// - Throws: `.limit` for a position that the model has no embedding for.
+    func embed(
+        _ ids: [Int32], at positions: [Int32], into x: Activations, _ compute: Compute
+    ) throws(SwiftletError)
     /// Advances the residual stream `x`, `[rows, hidden]`, through one layer.
     func forward(layer: Int, _ x: Activations, _ pass: ForwardPass) throws(SwiftletError)
     /// Final norm of `x`, in place.
@@ -24,7 +28,7 @@ package protocol LanguageModel: Sendable {
 
 /// A tensor of a model with its role.
 package struct NamedTensor: Sendable {
-    /// The name in Hugging Face checkpoints.
+    /// The name in GGUF files.
     package let name: String
     package let tensor: Tensor
 }

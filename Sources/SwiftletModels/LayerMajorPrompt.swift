@@ -24,7 +24,7 @@ package struct LayerMajorPrompt {
     package init(
         _ tokens: [Int32], _ sequence: KVSequence, tile: Int, phase: KVPhase, _ workspace: Workspace,
         _ runner: Runner
-    ) {
+    ) throws(SwiftletError) {
         self.sequence = sequence
         self.tile = tile
         self.phase = phase
@@ -32,7 +32,7 @@ package struct LayerMajorPrompt {
         tokenCount = tokens.count
         x = workspace.take(tokens.count, runner.model.configuration.hiddenSize)
         positions = tokens.indices.map { Int32(sequence.length + $0) }
-        runner.model.embed(tokens, into: x, runner.compute)
+        try runner.model.embed(tokens, at: positions, into: x, runner.compute)
     }
 
     /// Sends all rows through the next layer.

@@ -11,8 +11,7 @@ package enum Mistral: Architecture {
     package static func configuration(of source: ModelSource) throws(SwiftletError) -> DecoderConfiguration {
         switch source {
         case .gguf(let file):
-            return try GGUFMetadata(file: file, architecture: "mistral").configuration(pairing: .adjacent)
-                .validated(source: file.path)
+            return try Llama.gguf(file, "mistral")
         case .directory(let directory):
             let keys = try ConfigurationReader(directory)
             var configuration = try keys.decoder(

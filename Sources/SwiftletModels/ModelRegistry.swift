@@ -7,19 +7,25 @@ package protocol Architecture: SendableMetatype {
     static var names: [String] { get }
     /// Sizes and constants, read from the file's configuration.
     static func configuration(of source: ModelSource) throws(SwiftletError) -> DecoderConfiguration
+    /// What tensors are called in Hugging Face checkpoints.
+    static func tensors(_ configuration: DecoderConfiguration) -> TensorMap
     /// The model with its weights, which stay mapped.
     static func load(_ source: ModelSource) throws(SwiftletError) -> any LanguageModel
 }
 
 extension Architecture {
-    /// A pre-norm decoder with rotary attention and a gated feed-forward block.
+    /// The names of Llama's checkpoints.
+    package static func tensors(_ configuration: DecoderConfiguration) -> TensorMap { .llama }
+
+    /// A decoder as the configuration describes it.
     package static func load(_ source: ModelSource) throws(SwiftletError) -> any LanguageModel {
         let configuration = try configuration(of: source)
         switch source {
         case .directory(let directory):
-            return try Decoder(configuration, WeightLoader(try directory.checkpoint()))
+            return try Decoder(
+                configuration, WeightLoader(try directory.checkpoint(), tensors(configuration)))
         case .gguf(let file):
-            return try Decoder(configuration, WeightLoader(file, translate: TensorNames.gguf))
+            return try Decoder(configuration, WeightLoader(file, .gguf(configuration)))
         }
     }
 }
@@ -27,7 +33,8 @@ extension Architecture {
 /// The architectures that Swiftlet runs.
 package enum ModelRegistry {
     private static let architectures: [any Architecture.Type] = [
-        Llama.self, Mistral.self, Qwen2.self, Qwen3.self,
+        Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Gemma.self, Phi3.self, Mixtral.self, QwenMoE.self,
+        SmolLM3.self, OLMo2.self, Granite.self,
     ]
 
     private static let byName: [String: any Architecture.Type] = Dictionary(

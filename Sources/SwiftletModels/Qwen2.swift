@@ -32,22 +32,7 @@ extension ConfigurationReader {
         let isUsed = try bool("use_sliding_window") ?? false
         let given = json["sliding_window"] == nil ? 4_096 : try int("sliding_window")
         let window = isUsed ? given : nil
-        guard let types = try strings("layer_types") else {
-            let first = try int("max_window_layers") ?? 28
-            return (0..<layerCount).map { $0 >= first ? window : nil }
-        }
-        var windows: [Int?] = []
-        for type in types {
-            switch type {
-            case "full_attention": windows.append(nil)
-            case "sliding_attention": windows.append(window)
-            default:
-                throw SwiftletError(
-                    .unsupported,
-                    "\(source): the layer type '\(type)' is not supported; expected full_attention or "
-                        + "sliding_attention")
-            }
-        }
-        return windows
+        let first = try int("max_window_layers") ?? 28
+        return try windows(layerCount: layerCount, window: window) { $0 >= first }
     }
 }

@@ -27,7 +27,7 @@ package enum Qwen3: Architecture {
             configuration.hasOutputBias = configuration.hasQueryKeyValueBias
             configuration.windows = try keys.qwenWindows(layerCount: configuration.layerCount)
         }
-        configuration.normalizesQueriesAndKeys = true
+        configuration.form.headNorm = .perHead
         return try configuration.validated(source: path)
     }
 }

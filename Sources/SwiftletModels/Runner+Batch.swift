@@ -66,7 +66,7 @@ extension Runner {
             tokens += part.tokens
         }
         let x = workspace.take(tokens.count, model.configuration.hiddenSize)
-        model.embed(tokens, into: x, compute)
+        try model.embed(tokens, at: positions, into: x, compute)
         let pass = ForwardPass(
             segments: segments, positions: positions, compute: compute, workspace: workspace)
         for layer in 0..<model.configuration.layerCount {
@@ -82,7 +82,10 @@ extension Runner {
         part.sequence.advance(by: part.tokens.count)
         if part.phase == .decode {
             try part.sequence.compressStep(phase: .decode, compute: compute)
-        } else if part.endsPrompt {
+            return
+        }
+        if part.phase != .verify { part.sequence.dropUnseenRows() }
+        if part.endsPrompt {
             try part.sequence.finishPrompt(phase: part.phase, compute: compute)
             try part.sequence.learnPrompt(compute)
         }

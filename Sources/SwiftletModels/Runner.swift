@@ -25,11 +25,11 @@ package final class Runner {
     package init(model: any LanguageModel, compute: Compute) {
         self.model = model
         self.compute = compute
-        let c = model.configuration
+        let attention = model.cacheLayers.map {
+            Kernels.attendScratch(keySize: $0.keySize, valueSize: $0.valueSize)
+        }
         compute.reserveScratch(
-            max(
-                Kernels.matmulScratch(columns: max(c.hiddenSize, c.innerSize, c.headCount * c.headSize)),
-                Kernels.attendScratch(keySize: c.headSize, valueSize: c.headSize)))
+            attention.reduce(Kernels.matmulScratch(columns: model.configuration.widestInput), max))
     }
 
     /// Bytes of activation memory held.
@@ -101,8 +101,8 @@ package final class Runner {
             let mark = workspace.mark
             defer { workspace.release(to: mark) }
             let x = workspace.take(end - done, model.configuration.hiddenSize)
-            model.embed(Array(tokens[done..<end]), into: x, compute)
             let positions = (0..<x.rows).map { Int32(sequence.length + $0) }
+            try model.embed(Array(tokens[done..<end]), at: positions, into: x, compute)
             let pass = ForwardPass(
                 segments: [.init(sequence: sequence, rows: 0..<x.rows, phase: phase)], positions: positions,
                 compute: compute, workspace: workspace)
@@ -111,6 +111,7 @@ package final class Runner {
                 afterLayer?(layer, x)
             }
             sequence.advance(by: x.rows)
+            if phase != .verify { sequence.dropUnseenRows() }
             emitLogits(wanted == .last && end < tokens.count ? .none : wanted, x, positions, emit)
             done = end
             if !progress(done) { break }
@@ -127,7 +128,7 @@ package final class Runner {
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
         let layers = model.configuration.layerCount
-        var prompt = LayerMajorPrompt(tokens, sequence, tile: tile, phase: phase, workspace, self)
+        var prompt = try LayerMajorPrompt(tokens, sequence, tile: tile, phase: phase, workspace, self)
         while prompt.layer < layers {
             try prompt.advance(self)
             if !progress(tokens.count * prompt.layer / layers), prompt.layer < layers {

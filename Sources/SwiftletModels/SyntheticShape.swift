@@ -140,7 +140,7 @@ package struct SyntheticShape: Hashable, Sendable {
             headSize: headSize, contextLength: contextLength, normEpsilon: 1e-5, rope: rope,
             windows: Array(repeating: window, count: layerCount), tiesEmbeddings: tiesEmbeddings)
         configuration.hasQueryKeyValueBias = architecture == "qwen2"
-        configuration.normalizesQueriesAndKeys = architecture == "qwen3"
+        if architecture == "qwen3" { configuration.form.headNorm = .perHead }
         return try configuration.validated(source: "synthetic model")
     }
 }

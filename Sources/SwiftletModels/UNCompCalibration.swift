@@ -33,7 +33,7 @@ package final class UNCompCalibration {
         let configuration = model.configuration
         let layout = KVLayout(layers: model.cacheLayers)
         let x = workspace.take(tokens.count, configuration.hiddenSize)
-        model.embed(tokens, into: x, compute)
+        try model.embed(tokens, at: tokens.indices.map(Int32.init), into: x, compute)
         var ranks: [[Double]] = []
         for (layer, shape) in layout.layers.enumerated() {
             let sequence = try KVSequence(

@@ -131,12 +131,28 @@ extension Compute {
     package func gate(_ gate: Activations, with up: Activations, _ activation: Activation) {
         precondition(gate.count == up.count, "\(gate.count) ≠ \(up.count)")
         forEachRow(of: gate) { row in
-            let (g, u) = (gate[row: row], up[row: row])
-            switch activation {
-            case .silu: kernels.siluMultiply(g, u, into: g, count: gate.columns)
-            case .gelu: kernels.geluMultiply(g, u, into: g, count: gate.columns)
-            case .geluTanh: kernels.geluTanhMultiply(g, u, into: g, count: gate.columns)
+            self.gate(gate[row: row], with: up[row: row], activation, count: gate.columns)
+        }
+    }
+
+    /// The same for one row of `count` numbers.
+    func gate(
+        _ g: UnsafeMutablePointer<Float>, with u: UnsafePointer<Float>, _ activation: Activation, count: Int
+    ) {
+        switch activation {
+        case .silu: kernels.siluMultiply(g, u, into: g, count: count)
+        case .gelu: kernels.geluMultiply(g, u, into: g, count: count)
+        case .geluTanh: kernels.geluTanhMultiply(g, u, into: g, count: count)
+        case .relu: for i in 0..<count { g[i] = max(g[i], 0) * u[i] }
+        case .reluSquared:
+            for i in 0..<count {
+                let x = max(g[i], 0)
+                g[i] = x * x * u[i]
             }
+        case .quickGelu:  // x·σ(1.702·x) = silu(1.702·x) / 1.702
+            kernels.scale(g, by: 1.702, count: count)
+            kernels.siluMultiply(g, u, into: g, count: count)
+            kernels.scale(g, by: 1 / 1.702, count: count)
         }
     }
 
@@ -172,7 +188,7 @@ extension Compute {
     package func leavesAlone(_ x: Activations) -> Bool { x.count < 1 << 14 }
 
     /// Runs `body` for every row, on all threads when there is enough work.
-    private func forEachRow(of x: Activations, _ body: (Int) -> Void) {
+    func forEachRow(of x: Activations, _ body: (Int) -> Void) {
         if leavesAlone(x) {
             for row in 0..<x.rows { body(row) }
         } else {
@@ -181,7 +197,7 @@ extension Compute {
     }
 }
 
-/// The nonlinearity of a gated feed-forward block.
+/// The nonlinearity of a feed-forward block.
 public enum Activation: Hashable, Sendable {
     /// `x · σ(x)`.
     case silu
@@ -189,4 +205,10 @@ public enum Activation: Hashable, Sendable {
     case gelu
     /// The tanh approximation of GELU.
     case geluTanh
+    /// `max(x, 0)`.
+    case relu
+    /// `max(x, 0)²`.
+    case reluSquared
+    /// `x · σ(1.702·x)`.
+    case quickGelu
 }

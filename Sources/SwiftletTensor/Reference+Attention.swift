@@ -48,14 +48,21 @@ extension Reference {
     ///   - rows: the cached rows of its KV head.
     ///   - scale: multiplies `q·k`.
     ///   - window: 0 for none.
+    ///   - cap: bends scores to `cap·tanh(score / cap)`; 0 for none.
+    ///   - slope: what a position of distance costs.
     /// - Source: Vaswani et al., 2017, arXiv:1706.03762, eq. 1.
     package static func attend(
-        _ query: [Float], at position: Int, to rows: Rows, scale: Float, window: Int
+        _ query: [Float], at position: Int, to rows: Rows, scale: Float, window: Int,
+        cap: Float = 0, slope: Float = 0
     ) -> Attended {
         let valueSize = rows.values.first?.count ?? 0
         let scores = rows.keys.indices.map { row in
-            sees(query: position, row: rows.positions[row], window: window)
-                ? Double(scale) * dot(query, rows.keys[row]) : -.infinity
+            guard sees(query: position, row: rows.positions[row], window: window) else {
+                return -Double.infinity
+            }
+            let score = Double(scale) * dot(query, rows.keys[row])
+            let capped = cap > 0 ? Double(cap) * tanh(score / Double(cap)) : score
+            return capped - Double(slope) * Double(position - rows.positions[row])
         }
         let most = scores.max() ?? -.infinity
         if most == -.infinity {

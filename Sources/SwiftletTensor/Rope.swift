@@ -34,6 +34,18 @@ public struct Rope: Hashable, Sendable {
             truncate: Bool)
         /// Explicit divisors, one per pair.
         case divisors([Float])
+        /// LongRoPE (Ding et al., 2024, arXiv:2402.13753): divisors for prompts up to the original context, and for
+        /// longer ones. `attentionFactor` multiplies cosine and sine.
+        case longRope(short: [Float], long: [Float], originalContext: Int, attentionFactor: Double)
+        /// A base that grows with prompts longer than the training's context.
+        case dynamic(factor: Double, originalContext: Int)
+    }
+
+    /// What a rotation that depends on the length of the prompt is made from.
+    private struct Recipe: Hashable {
+        let base: Double
+        let rotatedSize: Int
+        let scaling: Scaling
     }
 
     /// Radians per position, one entry per pair.
@@ -42,6 +54,18 @@ public struct Rope: Hashable, Sendable {
     public let pairing: Pairing
     /// Multiplies cosine and sine; 1 except under YaRN.
     public let attentionFactor: Double
+    private let recipe: Recipe?
+
+    /// Whether the frequencies depend on the length of the first prompt.
+    package var adapts: Bool { recipe != nil }
+
+    /// The rotation for a first prompt of `length` tokens.
+    package func fitted(to length: Int) -> Rope {
+        guard let recipe else { return self }
+        return Rope(
+            base: recipe.base, rotatedSize: recipe.rotatedSize, scaling: recipe.scaling, pairing: pairing,
+            length: length)
+    }
 
     /// Number of rotated pairs; `2 × pairs` dimensions of a head turn, the others stay.
     public var pairs: Int { frequencies.count }
@@ -53,10 +77,18 @@ public struct Rope: Hashable, Sendable {
     ///   - rotatedSize: even number of dimensions that turn, at most the head size.
     ///   - scaling: how to stretch for contexts longer than the training's.
     ///   - pairing: layout of the pairs in the checkpoint.
-    public init(base: Double, rotatedSize: Int, scaling: Scaling = .none, pairing: Pairing = .halves) {
+    ///   - length: tokens of the first prompt, by which some scalings go.
+    public init(
+        base: Double, rotatedSize: Int, scaling: Scaling = .none, pairing: Pairing = .halves, length: Int = 0
+    ) {
         precondition(rotatedSize >= 0 && rotatedSize % 2 == 0, "rotated size \(rotatedSize) is not even")
         let plain = (0..<rotatedSize / 2).map { pow(base, -Double(2 * $0) / Double(rotatedSize)) }
         self.pairing = pairing
+        switch scaling {
+        case .longRope, .dynamic:
+            recipe = Recipe(base: base, rotatedSize: rotatedSize, scaling: scaling)
+        case .none, .linear, .llama3, .yarn, .divisors: recipe = nil
+        }
         switch scaling {
         case .none:
             frequencies = plain
@@ -80,6 +112,18 @@ public struct Rope: Hashable, Sendable {
         case .divisors(let divisors):
             precondition(divisors.count == plain.count, "\(divisors.count) divisors for \(plain.count) pairs")
             frequencies = zip(plain, divisors).map { $0 / Double($1) }
+            attentionFactor = 1
+        case .longRope(let short, let long, let originalContext, let attention):
+            let divisors = length > originalContext ? long : short
+            precondition(divisors.count == plain.count, "\(divisors.count) divisors for \(plain.count) pairs")
+            frequencies = zip(plain, divisors).map { $0 / Double($1) }
+            attentionFactor = attention
+        case .dynamic(let factor, let originalContext):
+            let stretch =
+                factor * Double(max(length, originalContext)) / Double(originalContext) - (factor - 1)
+            let exponent = rotatedSize > 2 ? Double(rotatedSize) / Double(rotatedSize - 2) : 1
+            let grown = base * pow(stretch, exponent)
+            frequencies = plain.indices.map { pow(grown, -Double(2 * $0) / Double(rotatedSize)) }
             attentionFactor = 1
         }
     }

@@ -46,6 +46,24 @@ public struct Tensor: Sendable {
     /// The stored numbers; valid while this tensor, or a copy of it, lives.
     public var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(start: start, count: byteCount) }
 
+    /// A view of some of the outermost rows, in a shape of as many numbers; copies nothing.
+    ///
+    /// - Parameter shape: `nil` keeps all dimensions but the first.
+    package func slice(_ range: Range<Int>, shape: [Int]? = nil) -> Tensor {
+        let count = self.shape.first ?? 0
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "rows \(range) of \(count)")
+        let size = count > 0 ? byteCount / count : 0
+        return Tensor(
+            shape: shape ?? [range.count] + self.shape.dropFirst(), format: format,
+            bytes: UnsafeRawBufferPointer(
+                rebasing: bytes[range.lowerBound * size..<range.upperBound * size]), owner: owner)
+    }
+
+    /// The same numbers in another shape.
+    package func reshaped(_ shape: [Int]) -> Tensor {
+        Tensor(shape: shape, format: format, bytes: bytes, owner: owner)
+    }
+
     /// How many numbers there are.
     public var elementCount: Int { Self.elementCount(of: shape) ?? 0 }
 

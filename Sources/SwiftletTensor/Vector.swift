@@ -12,5 +12,15 @@ package final class Vector: Sendable {
 
     deinit { memory.deallocate() }
 
+    package var elements: [Float] { Array(UnsafeBufferPointer(start: memory, count: count)) }
+
     package var data: UnsafePointer<Float> { UnsafePointer(memory) }
+}
+
+extension Vector: Hashable {
+    package static func == (left: Vector, right: Vector) -> Bool {
+        left === right || left.elements == right.elements
+    }
+
+    package func hash(into hasher: inout Hasher) { hasher.combine(elements) }
 }

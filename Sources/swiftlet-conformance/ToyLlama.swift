@@ -24,7 +24,7 @@ struct ToyLlama {
         guard configuration.headCount > 0, configuration.kvHeadCount > 0,
             configuration.headCount % configuration.kvHeadCount == 0
         else { throw oracle.malformed("the heads of the toy model do not fit together") }
-        model = try Decoder(tied, WeightLoader(ToyWeights(try inputs.read("weights"))))
+        model = try Decoder(tied, WeightLoader(ToyWeights(try inputs.read("weights")), .llama))
         let kernels = try Kernels.selected()
         runner = Runner(
             model: model, compute: Compute(kernels: kernels, threadCount: 1, activations: .exact))

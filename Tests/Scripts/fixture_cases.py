@@ -28,6 +28,10 @@ class Case:
     gguf: bool = False
     tokenizer: bool = False
     prompt_lengths: tuple[int, ...] = (1, 7, 40)
+    # The prompt that is continued greedily; one that no continuation takes past a bound in its configuration.
+    greedy: int = 1
+    # Written as GGUF by llama.cpp's own converter.
+    converted: bool = False
 
     def config(self, **changes: Any) -> transformers.PreTrainedConfig:
         """The configuration, with `changes` replacing or adding settings."""

@@ -3,6 +3,7 @@
 Developer only; the results are committed. From the root of the repository:
 
     pip install -r Tests/requirements.txt
+    export LLAMA_CPP=…                                     # a checkout of llama.cpp, whose converter is run
     python Tests/Scripts/make_model_fixtures.py            # write every case
     python Tests/Scripts/make_model_fixtures.py --check    # write elsewhere, compare every byte
 
@@ -27,13 +28,15 @@ import torch
 import transformers
 
 from fixture_cases import CASES, QUANTISED, Case, Settings, rope_settings
+from fixture_convert import convert
+from fixture_families import FAMILIES
 from fixture_gguf import through_q8_0, write_gguf
 
 FIXTURES = Path(__file__).resolve().parent.parent / "SwiftletModelsTests" / "Fixtures"
 GREEDY_LENGTH = 20
 # A mistake must move some logit by this much, and greedy choices must win by it.
 VISIBLE = 1e-3
-BYTES_LIMIT = 2_000_000
+BYTES_LIMIT = 6_000_000
 
 CORPUS = """the quick brown fox jumps over the lazy dog and then the other dog sleeps in the sun
 a small model learns to read the words that are written here, and here, and there
@@ -50,7 +53,11 @@ def random_values(case: Case, name: str, shape: torch.Size) -> torch.Tensor:
     """Seeded values for one tensor, spread widely enough that every part of the network matters."""
     generator = np.random.Generator(np.random.PCG64(zlib.crc32(f"{case.name}/{name}".encode())))
     values = generator.standard_normal(tuple(shape))
-    if "norm" in name:
+    if case.config_class.model_type.startswith("gemma") and "norm" in name:
+        values = 0.3 * values  # what is added to 1
+    elif case in FAMILIES and name.endswith("bias"):
+        values = 0.3 * values
+    elif "norm" in name or ".ln_" in name or ".LayerNorm" in name:
         values = 1 + 0.3 * values
     elif name.endswith("bias"):
         values = 0.3 * values
@@ -127,7 +134,7 @@ def write_expected(folder: Path, case: Case, model: transformers.PreTrainedModel
         index.append({"ids": ids, "row": sum(len(block) for block in rows[:-1])})
     values = np.concatenate(rows)
     require(bool(np.isfinite(values).all()), f"{case.name}: logits are not finite")
-    continued = 1
+    continued = case.greedy
     expected = {
         "vocabulary": int(values.shape[1]),
         "prompts": index,
@@ -170,6 +177,9 @@ def write_case(root: Path, case: Case) -> None:
     write_expected(folder, case, model, {})
     if case.storage == "float32":
         check_mistakes(case, model)
+    if case.converted:
+        (root / "gguf").mkdir(exist_ok=True)
+        convert(folder, root / "gguf" / f"{case.name}.gguf")
     if case.gguf:
         (root / "gguf").mkdir(exist_ok=True)
         write_gguf(root / "gguf" / f"{case.name}.gguf", model, quantised=False, vocabulary=None)
@@ -238,9 +248,9 @@ def write_json(path: Path, value: Settings, indent: int | None = None) -> None:
 def write_all(root: Path) -> None:
     """Writes every case below `root`, replacing what an earlier run left there; other files stay."""
     root.mkdir(parents=True, exist_ok=True)
-    for name in [case.name for case in CASES] + [QUANTISED.name, "gguf"]:
+    for name in [case.name for case in CASES + FAMILIES] + [QUANTISED.name, "gguf"]:
         shutil.rmtree(root / name, ignore_errors=True)
-    for case in CASES:
+    for case in CASES + FAMILIES:
         print(case.name)
         write_case(root, case)
     print(QUANTISED.name)
@@ -271,12 +281,20 @@ def main() -> None:
     parser.add_argument(
         "--check", action="store_true", help="compare with the stored files instead of writing them"
     )
+    parser.add_argument("names", nargs="*", help="write only these cases")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
-    (check if arguments.check else write_all)(FIXTURES)
+    if arguments.names:
+        for case in CASES + FAMILIES:
+            if case.name in arguments.names:
+                shutil.rmtree(FIXTURES / case.name, ignore_errors=True)
+                print(case.name)
+                write_case(FIXTURES, case)
+    else:
+        (check if arguments.check else write_all)(FIXTURES)
 
 
 if __name__ == "__main__":

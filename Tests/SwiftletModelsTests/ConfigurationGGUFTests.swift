@@ -46,7 +46,7 @@ struct ConfigurationGGUFTests {
             kvHeadCount: 4, headSize: 8, contextLength: 64, normEpsilon: 1e-5,
             rope: Rope(base: 10_000, rotatedSize: 8, pairing: pairing), windows: [nil, nil])
         expected.tiesEmbeddings = true
-        expected.normalizesQueriesAndKeys = name == "qwen3"
+        if name == "qwen3" { expected.form.headNorm = .perHead }
         #expect(try configuration(name) == expected)
     }
 

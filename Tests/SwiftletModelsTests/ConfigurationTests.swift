@@ -42,7 +42,7 @@ struct ConfigurationTests {
 
         var qwen3 = qwen2
         qwen3.architecture = "qwen3"
-        (qwen3.hasQueryKeyValueBias, qwen3.normalizesQueriesAndKeys) = (false, true)
+        (qwen3.hasQueryKeyValueBias, qwen3.form.headNorm) = (false, .perHead)
         #expect(try configuration(#"{"model_type": "qwen3"}"#) == qwen3)
     }
 

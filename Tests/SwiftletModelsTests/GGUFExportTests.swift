@@ -8,10 +8,11 @@ import Testing
 @Suite("Export to GGUF")
 struct GGUFExportTests {
     /// Fixtures that hold something GGUF keys of their architecture cannot say, and a part of the reason.
-    static let refused = [
-        "llama-gelu": "activation", "llama-gelu-tanh": "activation", "qwen2-sliding": "sliding windows",
-        "qwen3-bias": "sliding windows",
-    ]
+    static let refused =
+        [
+            "llama-gelu": "activation", "llama-gelu-tanh": "activation", "qwen2-sliding": "sliding windows",
+            "qwen3-bias": "sliding windows", "llama-dynamic-rope": "length of the prompt",
+        ].merging(ModelFixture.families.map { ($0, "cannot be written") }) { first, _ in first }
     static let exportable = ModelFixture.directories.filter { refused[$0] == nil }
 
     private static func source(_ path: String) throws -> ModelSource {

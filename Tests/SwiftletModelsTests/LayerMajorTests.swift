@@ -25,8 +25,8 @@ struct LayerMajorTests {
         let (model, compute, workspace) = (bench.model, bench.runner.compute, Workspace())
         let sequence = try bench.sequence()
         var x = workspace.take(ids.count, model.configuration.hiddenSize)
-        model.embed(ids, into: x, compute)
         var positions = ids.indices.map(Int32.init)
+        try model.embed(ids, at: positions, into: x, compute)
         for layer in 0..<model.configuration.layerCount {
             let pass = ForwardPass(
                 segments: [.init(sequence: sequence, rows: 0..<x.rows, phase: .prefill)],

@@ -19,13 +19,23 @@ struct ModelFixture {
 
     static let folder = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "Fixtures").path
 
-    static let directories = [
-        "llama-mha", "llama-gqa", "llama-bias", "llama3-rope", "llama-linear-rope", "llama-yarn",
-        "llama-old-config", "llama-gelu-tanh", "llama-gelu", "smollm2", "llama-sharded", "llama-f16",
-        "llama-bf16", "mistral-sliding", "mistral", "qwen2", "qwen2-sliding", "qwen2-old-config", "qwen3",
-        "qwen3-bias",
+    static let directories =
+        [
+            "llama-mha", "llama-gqa", "llama-bias", "llama3-rope", "llama-linear-rope", "llama-yarn",
+            "llama-old-config", "llama-gelu-tanh", "llama-gelu", "smollm2", "llama-sharded", "llama-f16",
+            "llama-bf16", "mistral-sliding", "mistral", "qwen2", "qwen2-sliding", "qwen2-old-config", "qwen3",
+            "qwen3-bias",
+        ] + families
+    /// Those of other architectures, and of settings that are rarer.
+    static let families = [
+        "gemma2", "gemma2-plain", "gemma3", "gemma3-plain", "phi3", "phi3-longrope", "llama-dynamic-rope",
+        "mixtral", "qwen2-moe", "qwen2-moe-all", "qwen3-moe", "smollm3-listed", "smollm3-plain", "olmo2",
+        "granite",
     ]
-    static let ggufFiles = ["llama-gqa", "llama3-rope", "qwen2", "qwen3", "llama-q8_0"]
+    static let ggufFiles = [
+        "llama-gqa", "llama3-rope", "qwen2", "qwen3", "llama-q8_0", "gemma2-plain", "gemma3-plain", "phi3",
+        "phi3-longrope", "mixtral", "qwen2-moe-all", "qwen3-moe", "smollm3-plain", "granite",
+    ]
 
     /// Every checkpoint as a path below ``folder``, with the name of its expected results.
     static let all =

@@ -11,6 +11,8 @@ struct AttentionCall {
     let scale: Float
     var rowCount: Int
     var window: Int32
+    var cap: Float = 0
+    var slopes: [Float] = []  // by head of the group, or none
     var positions, queryPositions: [Int32]
     private var keys, values: [UInt8]  // whole pages
     private let queries: [Float]
@@ -83,7 +85,8 @@ struct AttentionCall {
             positions: positions.prefix(rowCount).map(Int.init))
         return Reference.attend(
             Array(queries[start..<start + keySize]), at: Int(queryPositions[queryRow / group]), to: rows,
-            scale: scale, window: Int(window))
+            scale: scale, window: Int(window), cap: cap,
+            slope: slopes.isEmpty ? 0 : slopes[queryRow % group])
     }
 
     /// Runs `attend` for some tokens; returns `[tokens, group, valueSize]` and `[tokens, group]`, gaps
@@ -210,6 +213,8 @@ struct AttentionCall {
             positions.withUnsafeBufferPointer { positions in
                 queryPositions.withUnsafeBufferPointer { queryPositions in
                     queries.withUnsafeBufferPointer { queries in
+                        let slopes = self.slopes.isEmpty ? nil : Vector(self.slopes)
+                        defer { withExtendedLifetime(slopes) {} }
                         body(
                             sl_kv_rows(
                                 pages: pages.baseAddress, positions: positions.baseAddress,
@@ -217,7 +222,8 @@ struct AttentionCall {
                             sl_queries(
                                 data: queries.baseAddress, token_stride: queryStride,
                                 token_count: range.count, group: group,
-                                positions: queryPositions.baseAddress, scale: scale, window: window),
+                                positions: queryPositions.baseAddress, scale: scale, window: window, cap: cap,
+                                slopes: slopes?.data),
                             &scratch)
                     }
                 }

@@ -16,8 +16,22 @@ struct AttentionTests {
         for kernels in Kernels.available { expect(kernels, call, factors, give: attended) }
     }
 
+    @Test("scores are capped and sloped as in the reference", arguments: 0..<20 as Range<UInt64>)
+    func bent(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var call = AttentionCall(&random)
+        call.cap = [0, 0.7, 30][Int(seed % 3)]
+        if seed % 2 == 0 { call.slopes = random.floats(call.group, in: 0...0.5) }
+        let factors = random.floats(call.queryRows)
+        let attended = (0..<call.queryRows).map(call.reference)
+        for kernels in Kernels.available {
+            expect(kernels, call, factors, give: attended, spread: Double(call.cap) * 8 + 64)
+        }
+    }
+
     private func expect(
-        _ kernels: Kernels, _ call: AttentionCall, _ factors: [Float], give attended: [Reference.Attended]
+        _ kernels: Kernels, _ call: AttentionCall, _ factors: [Float], give attended: [Reference.Attended],
+        spread: Double = 0
     ) {
         let result = call.attend(kernels)
         let weights = call.weights(kernels, result.logSumExp)
@@ -28,7 +42,8 @@ struct AttentionTests {
         let size = Double(call.keySize)
         // Queries are rounded for keys in codes, as CacheKernelTests checks.
         let codes = [.q8_0, .q4_0].contains(call.keyFormat) ? size * 0x1p-14 : 0
-        let score = size * (size + 4) * 0x1p-24 + codes
+        // A cap rounds by its own ulps, a slope by those of what it costs.
+        let score = size * (size + 4) * 0x1p-24 + codes + spread * 0x1p-24
         let tolerance = 2 * score + (Double(call.rowCount) + 40) * 0x1p-23
         for (row, expected) in attended.enumerated() {
             let output = result.output[row * call.valueSize..<(row + 1) * call.valueSize]

@@ -58,6 +58,8 @@ typedef struct sl_queries {
     const int32_t *positions;       // [token_count]
     float scale;                    // multiplies q·k
     int32_t window;                 // 0: none; else row visible iff query position - row position < window
+    float cap;                      // 0: none; else scores are cap·tanh(scale·q·k / cap)
+    const float *slopes;            // [group], or NULL: less slope · (query position - row position)
 } sl_queries;                       // always: row visible iff row position <= query position
 
 // 32 activations, rounded to whole multiples of d: code = nearest(x / d), ties to even.
@@ -124,7 +126,8 @@ typedef struct sl_kernels {
     // block is a power of two that divides n; the same bits in every table.
     void (*hadamard)(float *x, size_t block, size_t n);
 
-    // out[token, head, value_size] = softmax(scale·q·K) V over the visible rows, online, never materialised.
+    // out[token, head, value_size] = softmax(scores) V over the visible rows, online, never materialised; scores are
+    // scale·q·K, capped and sloped as sl_queries says.
     // Query row (token, head) is written at out + token·out_stride + head·value_size. lse (may be NULL)
     // receives ln Σ exp(scale·q·k) at lse + token·lse_stride + head. A query that sees nothing gets 0, -inf.
     // scores (may be NULL) receives scale·q·k, −inf where masked, at query row · scores_stride + row.

@@ -11,6 +11,12 @@ extension KVSequence {
     /// divided into prompts and generated tokens.
     package var rowsFollowFromTokens: Bool { !policy.evicts && retrieval == nil && !format.ages }
 
+    /// Whether the rows of some first tokens can be restored without those after them: not if old rows leave a sliding
+    /// window, nor if the rotation goes by the length of the prompt.
+    package var prefixIsReusable: Bool {
+        policy.prefixIsReusable && !rope.adapts && layout.layers.allSatisfy { $0.window == nil }
+    }
+
     /// Refuses a policy that cannot be saved, before any work is done.
     ///
     /// - Throws: `.unsupported`, naming the policy and the reason.
@@ -66,7 +72,7 @@ extension KVSequence {
     package func restore(
         length expected: Int, keeping kept: Int, _ next: () throws(SwiftletError) -> [UInt8]
     ) throws(SwiftletError) {
-        precondition(kept == expected || policy.prefixIsReusable && kept < expected, "\(kept) of \(expected)")
+        precondition(kept == expected || prefixIsReusable && kept < expected, "\(kept) of \(expected)")
         try clear()
         do {
             var state = KVStateCoder(reading: try next())
@@ -102,6 +108,11 @@ extension KVSequence {
     private func codeSequence(_ state: inout KVStateCoder, length: inout Int) throws(SwiftletError) {
         try state.code(expecting: length, "the number of tokens")
         try state.code(expecting: layout.storingLayers.count, "the number of layers")
+        if rope.adapts {
+            var fitted = fittedLength
+            try state.code(&fitted, "the length of the first prompt", in: 0...length)
+            fitRope(to: fitted)
+        }
         try codePolicy(&state, length: length)
     }
 
@@ -116,7 +127,10 @@ extension KVSequence {
         try state.slot.code(&coder, length: length, keeping: kept)
         let counts = state.rowCounts
         let isEven = counts.allSatisfy { $0 == counts.first }
-        guard policy.heads != nil || isEven, policy.evicts || counts.allSatisfy({ $0 == kept }) else {
+        let isWindowed = state.slot.shape.window != nil
+        guard policy.heads != nil || isEven,
+            policy.evicts || isWindowed || counts.allSatisfy({ $0 == kept })
+        else {
             throw coder.damage("heads hold \(counts) rows of \(length) tokens")
         }
         try state.record.code(&coder, rowCounts: counts)

@@ -62,7 +62,7 @@ extension PromptCacheFile {
         var logits: [Float] = []
         var state = KVStateCoder(reading: try reader.next(.logits))
         let width = session.model.configuration.vocabularySize
-        let isCuttable = session.sequence.policy.prefixIsReusable
+        let isCuttable = session.sequence.prefixIsReusable
         try state.code(&logits, "logits", count: isCuttable ? 0...0 : width...width)
         try state.finish()
         try session.sequence.restore(length: about.tokens.count, keeping: count) { () throws(SwiftletError) in

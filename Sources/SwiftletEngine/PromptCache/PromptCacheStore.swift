@@ -80,7 +80,7 @@ public final class PromptCacheStore: Sendable {
     /// from which a retrieval learns. What a compressed cache keeps depends on all of its prompt: it is restored for
     /// exactly that prompt, with the logits after it, and only into an empty session.
     func restore(_ session: Session, _ prompt: [TokenID]) -> Found {
-        let isCuttable = session.sequence.policy.prefixIsReusable
+        let isCuttable = session.sequence.prefixIsReusable
         guard session.sequence.rowsFollowFromTokens || session.tokens.isEmpty else { return Found() }
         let candidates = isCuttable ? sharing(prompt, session.promptCacheKey) : exact(prompt, session)
         var found = Found()
@@ -199,7 +199,7 @@ public final class PromptCacheStore: Sendable {
     private func write(_ session: Session, _ logits: [Float]) throws(SwiftletError) {
         let path = path(session.tokens, session.promptCacheKey)
         try PromptCacheFile.write(
-            session, logits: session.sequence.policy.prefixIsReusable ? [] : logits, to: path,
+            session, logits: session.sequence.prefixIsReusable ? [] : logits, to: path,
             limit: byteLimit
         ) { makeRoom(for: $0, besides: path) }
     }
