@@ -28,7 +28,7 @@ extension ServingLoop {
         }
         job.phase = session.tokens.isEmpty ? .prefill : .laterTurn
         guard try session.sequence.beginPrompt(left) == .layerMajor else { return }
-        job.layerMajor = LayerMajorPrompt(
+        job.layerMajor = try LayerMajorPrompt(
             Array(job.request.prompt[session.tokens.count...]), session.sequence,
             tile: setup.options.batchSize,
             phase: job.phase, Workspace(), runner)
