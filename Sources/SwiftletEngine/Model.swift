@@ -19,6 +19,7 @@ public final class Model: Sendable {
     /// The common form that the model's chat template was recognised as; see ``chatTemplate(named:)``.
     public let chatFormat: ChatFormat
     package let network: any LanguageModel
+    let embeddingDefaults: EmbeddingDefaults
     /// Templates with names, for tools and documents.
     let templates: [(name: String, template: String)]
 
@@ -53,6 +54,7 @@ public final class Model: Sendable {
     package init(_ source: ModelSource, name: String, needsTokenizer: Bool = true) throws(SwiftletError) {
         network = try ModelRegistry.architecture(of: source).load(source)
         configuration = network.configuration
+        embeddingDefaults = try EmbeddingDefaults(of: source)
         self.name = name
         path = source.path
         tokenizer = try Self.tokenizer(of: source, isNeeded: needsTokenizer)

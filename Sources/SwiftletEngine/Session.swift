@@ -111,7 +111,12 @@ public final class Session {
     static func sequence(
         _ model: Model, _ options: Options, _ kernels: Kernels, _ pool: KVPagePool
     ) throws(SwiftletError) -> KVSequence {
-        try KVSequence(
+        guard !model.configuration.form.isBidirectional else {
+            throw SwiftletError(
+                .unsupported,
+                "\(model.name) is an encoder: it turns texts into embeddings and writes none; choose another model")
+        }
+        return try KVSequence(
             layout: try KVLayout(layers: model.network.cacheLayers, sharedBy: options.policy),
             format: options.policy.format ?? options.cacheFormat, rope: model.configuration.rope,
             scale: model.configuration.attentionScale, policy: options.policy, pool: pool, kernels: kernels)

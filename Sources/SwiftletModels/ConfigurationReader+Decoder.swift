@@ -19,6 +19,8 @@ struct DecoderDefaults {
     var ropeBase = 10_000.0
     var rotatedShare = 1.0
     var pairing = Rope.Pairing.halves
+    /// Whether queries and keys rotate at all.
+    var rotates = true
 }
 
 extension ConfigurationReader {
@@ -55,9 +57,11 @@ extension ConfigurationReader {
             kvHeadCount: try kvHeadCount(default: defaults.kvHeadCount) ?? headCount,
             headSize: headSize, contextLength: contextLength,
             normEpsilon: Float(try double(defaults.normKey) ?? defaults.normEpsilon),
-            rope: try rope(
-                headSize: headSize, contextLength: contextLength, defaultBase: defaults.ropeBase,
-                defaultShare: defaults.rotatedShare, layerType: "full_attention", pairing: defaults.pairing),
+            rope: defaults.rotates
+                ? try rope(
+                    headSize: headSize, contextLength: contextLength, defaultBase: defaults.ropeBase,
+                    defaultShare: defaults.rotatedShare, layerType: "full_attention",
+                    pairing: defaults.pairing) : Rope(base: 10_000, rotatedSize: 0),
             activation: try activation(defaults.activationKey, default: defaults.activation),
             windows: Array(repeating: nil, count: layerCount),
             tiesEmbeddings: try bool("tie_word_embeddings") ?? defaults.tiesEmbeddings)

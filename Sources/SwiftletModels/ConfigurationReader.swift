@@ -13,7 +13,7 @@ package import SwiftletTensor
 struct ConfigurationReader {
     let json: JSON
     let source: String
-    /// Other names of keys in this architecture's files.
+    /// Other names of keys in this architecture's files, which come first.
     private let aliases: [String: String]
 
     init(_ directory: HuggingFaceDirectory, aliases: [String: String] = [:]) throws(SwiftletError) {
@@ -94,8 +94,8 @@ struct ConfigurationReader {
     func mentions(_ key: String) -> Bool { json[key] != nil || aliases[key].map { json[$0] != nil } == true }
 
     private func present(_ key: String) -> JSON? {
-        if let value = json[key], !value.isNull { return value }
-        guard let alias = aliases[key], let value = json[alias], !value.isNull else { return nil }
+        if let alias = aliases[key], let value = json[alias], !value.isNull { return value }
+        guard let value = json[key], !value.isNull else { return nil }
         return value
     }
 

@@ -9,6 +9,8 @@ package protocol Architecture: SendableMetatype {
     static func configuration(of source: ModelSource) throws(SwiftletError) -> DecoderConfiguration
     /// What tensors are called in Hugging Face checkpoints.
     static func tensors(_ configuration: DecoderConfiguration) -> TensorMap
+    /// What is stored as one, or called otherwise, in GGUF files.
+    static func ggufTensors(_ configuration: DecoderConfiguration) -> TensorMap
     /// The model with its weights, which stay mapped.
     static func load(_ source: ModelSource) throws(SwiftletError) -> any LanguageModel
 }
@@ -16,6 +18,11 @@ package protocol Architecture: SendableMetatype {
 extension Architecture {
     /// The names of Llama's checkpoints.
     package static func tensors(_ configuration: DecoderConfiguration) -> TensorMap { .llama }
+
+    /// The usual names.
+    package static func ggufTensors(_ configuration: DecoderConfiguration) -> TensorMap {
+        .gguf(configuration)
+    }
 
     /// A decoder as the configuration describes it.
     package static func load(_ source: ModelSource) throws(SwiftletError) -> any LanguageModel {
@@ -25,7 +32,7 @@ extension Architecture {
             return try Decoder(
                 configuration, WeightLoader(try directory.checkpoint(), tensors(configuration)))
         case .gguf(let file):
-            return try Decoder(configuration, WeightLoader(file, .gguf(configuration)))
+            return try Decoder(configuration, WeightLoader(file, ggufTensors(configuration)))
         }
     }
 }
@@ -34,7 +41,9 @@ extension Architecture {
 package enum ModelRegistry {
     private static let architectures: [any Architecture.Type] = [
         Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Gemma.self, Phi3.self, Mixtral.self, QwenMoE.self,
-        SmolLM3.self, OLMo2.self, Granite.self,
+        SmolLM3.self, OLMo2.self, Granite.self, GPT2.self, StableLM.self, Phi2.self, GPTNeoX.self,
+        StarCoder2.self, Cohere.self, Falcon.self, Bloom.self, MPT.self, DeepSeekV2.self, BERT.self,
+        NomicBERT.self, ModernBERT.self,
     ]
 
     private static let byName: [String: any Architecture.Type] = Dictionary(

@@ -59,6 +59,18 @@ public struct Rope: Hashable, Sendable {
     /// Whether the frequencies depend on the length of the first prompt.
     package var adapts: Bool { recipe != nil }
 
+    /// The same rotation with another factor on cosine and sine.
+    package func withMagnitude(_ factor: Double) -> Rope {
+        Rope(frequencies: frequencies, pairing: pairing, attentionFactor: factor)
+    }
+
+    private init(frequencies: [Double], pairing: Pairing, attentionFactor: Double) {
+        self.frequencies = frequencies
+        self.pairing = pairing
+        self.attentionFactor = attentionFactor
+        recipe = nil
+    }
+
     /// The rotation for a first prompt of `length` tokens.
     package func fitted(to length: Int) -> Rope {
         guard let recipe else { return self }

@@ -32,10 +32,15 @@ class Case:
     greedy: int = 1
     # Written as GGUF by llama.cpp's own converter.
     converted: bool = False
+    # How the reference attends.
+    attention: str = "eager"
+    # Whether COMMON applies; not where sizes go by other names.
+    common: bool = True
 
     def config(self, **changes: Any) -> transformers.PreTrainedConfig:
         """The configuration, with `changes` replacing or adding settings."""
-        return self.config_class(**{**COMMON, **self.settings, **changes})
+        common = COMMON if self.common else {"vocab_size": 101, "bos_token_id": 1, "eos_token_id": 2}
+        return self.config_class(**{**common, **self.settings, **changes})
 
 
 COMMON: Settings = {

@@ -29,7 +29,9 @@ def main(folder: Path, path: Path) -> None:
 
     logging.disable(logging.WARNING)
     settings = conversion.ModelBase.load_hparams(folder, False)
+    settings["architectures"] = [name.replace("MptFor", "MPTFor") for name in settings["architectures"]]
     name = conversion.get_model_architecture(settings, conversion.ModelType.TEXT)
+    name = {"ModernBertForMaskedLM": "ModernBertModel"}.get(name, name)
     model_class = conversion.get_model_class(name)
     model_class.set_vocab = lambda self: None
     with tempfile.TemporaryDirectory() as temporary:
@@ -38,7 +40,12 @@ def main(folder: Path, path: Path) -> None:
         pieces = {str(index): index for index in range(settings["vocab_size"])}
         tokenizer = {"added_tokens": [], "model": {"vocab": pieces}}
         (copy / "tokenizer.json").write_text(json.dumps(tokenizer))
-        model_class(copy, gguf.LlamaFileType.ALL_F32, path).write()
+        (copy / "config.json").write_text(json.dumps(settings))
+        writer = model_class(copy, gguf.LlamaFileType.ALL_F32, path)
+        rotation = settings.get("rope_parameters") or {}
+        # An older key, which is read.
+        writer.hparams.setdefault("rotary_pct", rotation.get("partial_rotary_factor", 1.0))
+        writer.write()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,21 @@ from fixture_cases import DEFAULT_ROPE, LLAMA, Case
 
 SLIDING2 = ["sliding_attention", "full_attention"]
 
+DEEPSEEK = {
+    "hidden_size": 32,
+    "num_key_value_heads": 4,
+    "kv_lora_rank": 16,
+    "qk_nope_head_dim": 6,
+    "qk_rope_head_dim": 8,
+    "v_head_dim": 10,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "moe_intermediate_size": 12,
+    "first_k_dense_replace": 1,
+    "tie_word_embeddings": False,
+}
+
 FAMILIES: list[Case] = [
     Case(
         "gemma2",
@@ -186,6 +201,190 @@ FAMILIES: list[Case] = [
             {"attention_multiplier": 0.4},
             {"logits_scaling": 1.0},
         ],
+        converted=True,
+    ),
+    Case(
+        "gpt2",
+        transformers.GPT2Config,
+        {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": 64, "scale_attn_by_inverse_layer_idx": True,
+         "n_inner": 40},
+        mistakes=[{"scale_attn_by_inverse_layer_idx": False}, {"activation_function": "relu"}],
+        common=False,
+    ),
+    Case(
+        "gpt2-plain",
+        transformers.GPT2Config,
+        {"n_embd": 24, "n_layer": 2, "n_head": 4, "n_positions": 64, "n_ctx": 64},
+        mistakes=[{"scale_attn_weights": False}],
+        common=False,
+        converted=True,
+    ),
+    Case(
+        "stablelm",
+        transformers.StableLmConfig,
+        {"hidden_size": 32, "use_qkv_bias": True, "partial_rotary_factor": 0.5, "tie_word_embeddings": False},
+        mistakes=[{"partial_rotary_factor": 1.0}, {"layer_norm_eps": 1e-2}],
+        converted=True,
+    ),
+    Case(
+        "stablelm-parallel",
+        transformers.StableLmConfig,
+        {"hidden_size": 32, "use_parallel_residual": True, "qk_layernorm": True, "tie_word_embeddings": False},
+        mistakes=[{"use_parallel_residual": False}],
+    ),
+    Case(
+        "phi2",
+        transformers.PhiConfig,
+        {"hidden_size": 32, "num_key_value_heads": 4, "intermediate_size": 128, "tie_word_embeddings": False},
+        mistakes=[{"hidden_act": "relu"}],
+        converted=True,
+    ),
+    Case(
+        "phi2-norms",
+        transformers.PhiConfig,
+        {"hidden_size": 32, "qk_layernorm": True, "partial_rotary_factor": 0.25, "tie_word_embeddings": False},
+        mistakes=[{"partial_rotary_factor": 0.5}],
+    ),
+    Case(
+        "gpt-neox",
+        transformers.GPTNeoXConfig,
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+         "max_position_embeddings": 64, "rotary_pct": 0.5},
+        mistakes=[{"use_parallel_residual": False}],
+        common=False,
+        converted=True,
+    ),
+    Case(
+        "gpt-neox-sequential",
+        transformers.GPTNeoXConfig,
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 44,
+         "max_position_embeddings": 64, "use_parallel_residual": False, "attention_bias": False,
+         "tie_word_embeddings": False, "hidden_act": "relu"},
+        mistakes=[{"use_parallel_residual": True}, {"hidden_act": "gelu"}],
+        common=False,
+    ),
+    Case(
+        "starcoder2",
+        transformers.Starcoder2Config,
+        {"sliding_window": 8, "use_bias": False, "tie_word_embeddings": False},
+        mistakes=[{"sliding_window": None}],
+    ),
+    Case(
+        "starcoder2-plain",
+        transformers.Starcoder2Config,
+        {"use_bias": True},
+        mistakes=[{"hidden_act": "relu"}],
+        converted=True,
+    ),
+    Case(
+        "cohere",
+        transformers.CohereConfig,
+        {"use_qk_norm": True, "logit_scale": 0.5, "pad_token_id": 0, "tie_word_embeddings": True},
+        mistakes=[{"use_qk_norm": False}, {"logit_scale": 1.0}],
+    ),
+    Case(
+        "cohere-plain",
+        transformers.CohereConfig,
+        {"attention_bias": False, "logit_scale": 0.7, "pad_token_id": 0, "hidden_size": 32},
+        converted=True,
+    ),
+    Case(
+        "cohere2",
+        transformers.Cohere2Config,
+        {"head_dim": 8, "hidden_size": 32, "num_hidden_layers": 4, "sliding_window": 8, "pad_token_id": 0,
+         "intermediate_size": 24},
+        mistakes=[{"sliding_window": 7}],
+        converted=True,
+    ),
+    Case(
+        "falcon",
+        transformers.FalconConfig,
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_hidden_size": 128,
+         "multi_query": True, "num_kv_heads": 1, "parallel_attn": True, "bias": False, "alibi": False},
+        mistakes=[{"parallel_attn": False}],
+        common=False,
+        converted=True,
+    ),
+    Case(
+        "falcon-new",
+        transformers.FalconConfig,
+        {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "num_kv_heads": 2,
+         "new_decoder_architecture": True, "ffn_hidden_size": 128},
+        common=False,
+        converted=True,
+    ),
+    Case(
+        "falcon-alibi",
+        transformers.FalconConfig,
+        {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "multi_query": False,
+         "parallel_attn": False, "alibi": True, "bias": True, "ffn_hidden_size": 40,
+         "activation": "gelu_pytorch_tanh", "tie_word_embeddings": False},
+        mistakes=[{"alibi": False}],
+        attention="sdpa",  # eager attention adds the costs of distance twice
+        common=False,
+    ),
+    Case(
+        "bloom",
+        transformers.BloomConfig,
+        {"hidden_size": 24, "n_layer": 2, "n_head": 6},
+        common=False,
+        converted=True,
+    ),
+    Case(
+        "mpt",
+        transformers.MptConfig,
+        {"d_model": 24, "n_heads": 6, "n_layers": 2, "max_seq_len": 64,
+         "attn_config": {"clip_qkv": 0.8, "softmax_scale": 0.4}},
+        common=False,
+    ),
+    Case(
+        "mpt-plain",
+        transformers.MptConfig,
+        {"d_model": 32, "n_heads": 4, "n_layers": 2, "max_seq_len": 64},
+        common=False,
+        converted=True,
+    ),
+    Case(
+        "deepseek-v2",
+        transformers.DeepseekV2Config,
+        DEEPSEEK | {"q_lora_rank": 12, "n_group": 2, "topk_group": 1, "topk_method": "group_limited_greedy",
+                    "routed_scaling_factor": 1.5, "n_routed_experts": 6},
+        mistakes=[{"topk_method": "greedy"}, {"routed_scaling_factor": 1.0}],
+    ),
+    Case(
+        "deepseek-v2-lite",
+        transformers.DeepseekV2Config,
+        DEEPSEEK | {
+            "q_lora_rank": None,
+            "max_position_embeddings": 128,
+            "rope_parameters": {
+                "rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "beta_fast": 3.0, "beta_slow": 1.0,
+                "mscale": 0.7, "mscale_all_dim": 0.7, "original_max_position_embeddings": 32,
+            },
+        },
+        mistakes=[{"rope_parameters": DEFAULT_ROPE}],
+        converted=True,
+    ),
+]
+
+# Encoders: what is expected are the states of all tokens behind the last layer.
+ENCODERS: list[Case] = [
+    Case("bert", transformers.BertConfig, {"hidden_act": "gelu", "layer_norm_eps": 1e-6}, converted=True),
+    Case(
+        "roberta",
+        transformers.RobertaConfig,
+        {"pad_token_id": 1, "type_vocab_size": 1, "hidden_act": "relu"},
+    ),
+    Case(
+        "nomic-bert",
+        transformers.NomicBertConfig,
+        {"hidden_size": 32, "head_dim": 8, "layer_norm_eps": 1e-6},
+    ),
+    Case(
+        "modernbert",
+        transformers.ModernBertConfig,
+        {"hidden_size": 32, "intermediate_size": 20, "num_hidden_layers": 4, "local_attention": 10,
+         "pad_token_id": 0, "cls_token_id": 1, "sep_token_id": 2},
         converted=True,
     ),
 ]

@@ -29,7 +29,7 @@ import transformers
 
 from fixture_cases import CASES, QUANTISED, Case, Settings, rope_settings
 from fixture_convert import convert
-from fixture_families import FAMILIES
+from fixture_families import ENCODERS, FAMILIES
 from fixture_gguf import through_q8_0, write_gguf
 
 FIXTURES = Path(__file__).resolve().parent.parent / "SwiftletModelsTests" / "Fixtures"
@@ -55,7 +55,7 @@ def random_values(case: Case, name: str, shape: torch.Size) -> torch.Tensor:
     values = generator.standard_normal(tuple(shape))
     if case.config_class.model_type.startswith("gemma") and "norm" in name:
         values = 0.3 * values  # what is added to 1
-    elif case in FAMILIES and name.endswith("bias"):
+    elif case in FAMILIES + ENCODERS and name.endswith("bias"):
         values = 0.3 * values
     elif "norm" in name or ".ln_" in name or ".LayerNorm" in name:
         values = 1 + 0.3 * values
@@ -73,7 +73,7 @@ def random_values(case: Case, name: str, shape: torch.Size) -> torch.Tensor:
 def build(case: Case, **changes) -> transformers.PreTrainedModel:
     """The model of `case` in float32, in evaluation mode, with its seeded weights."""
     config = case.config(**changes)
-    config._attn_implementation = "eager"
+    config._attn_implementation = case.attention
     model = transformers.AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
@@ -81,13 +81,13 @@ def build(case: Case, **changes) -> transformers.PreTrainedModel:
     return model
 
 
-def reload(folder: Path) -> transformers.PreTrainedModel:
+def reload(folder: Path, attention: str) -> transformers.PreTrainedModel:
     """The checkpoint in `folder` as transformers reads it back, widened to float32.
 
     Tensors are copied out of the mapped file: torch rounds differently for memory not aligned to 64 bytes.
     """
     model = transformers.AutoModelForCausalLM.from_pretrained(
-        folder, dtype=torch.float32, attn_implementation="eager", local_files_only=True
+        folder, dtype=torch.float32, attn_implementation=attention, local_files_only=True
     ).eval()
     for parameter in model.parameters():
         parameter.data = parameter.data.clone()
@@ -168,7 +168,7 @@ def write_case(root: Path, case: Case) -> None:
         path = folder / "config.json"
         write_json(path, case.rewrite_config(json.loads(path.read_text())), indent=2)
 
-    model = reload(folder)
+    model = reload(folder, case.attention)
     built = build(case)
     for parameter in built.parameters():
         parameter.data = parameter.data.to(storage).to(torch.float32)
@@ -183,6 +183,32 @@ def write_case(root: Path, case: Case) -> None:
     if case.gguf:
         (root / "gguf").mkdir(exist_ok=True)
         write_gguf(root / "gguf" / f"{case.name}.gguf", model, quantised=False, vocabulary=None)
+
+
+def write_encoder(root: Path, case: Case) -> None:
+    """Writes an encoder's folder; what is expected are the states of all tokens of every prompt."""
+    folder = root / case.name
+    folder.mkdir(parents=True)
+    config = case.config()
+    config._attn_implementation = "eager"
+    model = transformers.AutoModel.from_config(config, dtype=torch.float32).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(random_values(case, name, parameter.shape))
+    model.save_pretrained(folder)
+    rows, index = [], []
+    for ids in prompts(case):
+        with torch.no_grad():
+            states = model(torch.tensor([ids])).last_hidden_state[0]
+        index.append({"ids": ids, "row": sum(len(block) for block in rows)})
+        rows.append(states.numpy().astype("<f4"))
+    values = np.concatenate(rows)
+    expected = {"vocabulary": int(values.shape[1]), "prompts": index, "greedy": {"prompt": 0, "ids": []}}
+    (folder / "expected.f32").write_bytes(values.tobytes())
+    write_json(folder / "expected.json", expected)
+    if case.converted:
+        (root / "gguf").mkdir(exist_ok=True)
+        convert(folder, root / "gguf" / f"{case.name}.gguf")
 
 
 def write_quantised(root: Path, case: Case) -> None:
@@ -248,11 +274,14 @@ def write_json(path: Path, value: Settings, indent: int | None = None) -> None:
 def write_all(root: Path) -> None:
     """Writes every case below `root`, replacing what an earlier run left there; other files stay."""
     root.mkdir(parents=True, exist_ok=True)
-    for name in [case.name for case in CASES + FAMILIES] + [QUANTISED.name, "gguf"]:
+    for name in [case.name for case in CASES + FAMILIES + ENCODERS] + [QUANTISED.name, "gguf"]:
         shutil.rmtree(root / name, ignore_errors=True)
     for case in CASES + FAMILIES:
         print(case.name)
         write_case(root, case)
+    for case in ENCODERS:
+        print(case.name)
+        write_encoder(root, case)
     print(QUANTISED.name)
     write_quantised(root, QUANTISED)
     write_rope(root)
