@@ -114,7 +114,8 @@ public final class Session {
         guard !model.configuration.form.isBidirectional else {
             throw SwiftletError(
                 .unsupported,
-                "\(model.name) is an encoder: it turns texts into embeddings and writes none; choose another model")
+                "\(model.name) is an encoder: it turns texts into embeddings and writes none; choose another model"
+            )
         }
         return try KVSequence(
             layout: try KVLayout(layers: model.network.cacheLayers, sharedBy: options.policy),

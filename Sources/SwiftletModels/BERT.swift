@@ -47,7 +47,8 @@ package enum BERT: Architecture {
         guard kind == "absolute" else {
             throw SwiftletError(
                 .unsupported,
-                "\(keys.source): 'position_embedding_type' is '\(kind)', which is not supported; expected absolute")
+                "\(keys.source): 'position_embedding_type' is '\(kind)', which is not supported; expected absolute"
+            )
         }
         (c.hasQueryKeyValueBias, c.hasOutputBias, c.hasFeedForwardBias) = (true, true, true)
         c.form.tokenTypeCount = try keys.int("type_vocab_size") ?? 2

@@ -87,7 +87,8 @@ package enum DeepSeekV2: Architecture {
         guard let used = try keys.int("num_experts_per_tok"), dense < c.layerCount else { return nil }
         if let frequency = try keys.int("moe_layer_freq"), frequency != 1 {
             throw SwiftletError(
-                .unsupported, "\(keys.source): 'moe_layer_freq' is \(frequency), which is not supported; expected 1")
+                .unsupported,
+                "\(keys.source): 'moe_layer_freq' is \(frequency), which is not supported; expected 1")
         }
         var experts = ExpertForm(
             count: try keys.int("n_routed_experts") ?? 64, used: used, innerSize: width,

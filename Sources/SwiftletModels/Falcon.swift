@@ -52,7 +52,8 @@ package enum Falcon: Architecture {
         guard isParallel || !isNew else {
             throw SwiftletError(
                 .unsupported,
-                "\(keys.source): 'new_decoder_architecture' without 'parallel_attn' is not supported; expected both")
+                "\(keys.source): 'new_decoder_architecture' without 'parallel_attn' is not supported; expected both"
+            )
         }
         let norms = try keys.int("num_ln_in_parallel_attn") ?? (isNew ? 2 : 1)
         c.form.residual = !isParallel ? .sequential : isNew && norms == 2 ? .parallel : .shared

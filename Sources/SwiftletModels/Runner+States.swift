@@ -8,7 +8,8 @@ extension Runner {
     package func withStates<Result>(
         of tokens: [Int32], _ sequence: KVSequence, _ body: (Activations) -> Result
     ) throws(SwiftletError) -> Result {
-        precondition(sequence.length == 0 && !tokens.isEmpty, "\(tokens.count) tokens after \(sequence.length)")
+        precondition(
+            sequence.length == 0 && !tokens.isEmpty, "\(tokens.count) tokens after \(sequence.length)")
         _ = try sequence.beginPrompt(tokens.count)
         let mark = workspace.mark
         defer { workspace.release(to: mark) }

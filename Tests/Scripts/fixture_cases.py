@@ -1,6 +1,6 @@
 """The tiny checkpoints that make_model_fixtures.py writes, as data.
 
-Sizes are small so that everything together stays below 2 MB, and deliberately uneven (hidden 24, vocabulary
+Sizes are small so that everything together stays below 10 MB, and deliberately uneven (hidden 24, vocabulary
 101, intermediate 44, head size 6) so that the tails of vectorised loops are exercised too.
 """
 

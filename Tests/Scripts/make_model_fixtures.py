@@ -36,7 +36,7 @@ FIXTURES = Path(__file__).resolve().parent.parent / "SwiftletModelsTests" / "Fix
 GREEDY_LENGTH = 20
 # A mistake must move some logit by this much, and greedy choices must win by it.
 VISIBLE = 1e-3
-BYTES_LIMIT = 6_000_000
+BYTES_LIMIT = 10_000_000
 
 CORPUS = """the quick brown fox jumps over the lazy dog and then the other dog sleeps in the sun
 a small model learns to read the words that are written here, and here, and there

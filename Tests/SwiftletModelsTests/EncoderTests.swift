@@ -21,7 +21,9 @@ struct EncoderTests {
                     Array(UnsafeBufferPointer(start: states[row: $0], count: states.columns))
                 }
             }
-            #expect(largestDifference(found, prompt.logits) <= ParityTests.tolerance, "\(prompt.ids.count) tokens")
+            #expect(
+                largestDifference(found, prompt.logits) <= ParityTests.tolerance, "\(prompt.ids.count) tokens"
+            )
         }
     }
 

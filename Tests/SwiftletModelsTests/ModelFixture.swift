@@ -31,7 +31,8 @@ struct ModelFixture {
         "gemma2", "gemma2-plain", "gemma3", "gemma3-plain", "phi3", "phi3-longrope", "llama-dynamic-rope",
         "mixtral", "qwen2-moe", "qwen2-moe-all", "qwen3-moe", "smollm3-listed", "smollm3-plain", "olmo2",
         "granite", "gpt2", "gpt2-plain", "stablelm", "stablelm-parallel", "phi2", "phi2-norms", "gpt-neox",
-        "gpt-neox-sequential", "starcoder2", "starcoder2-plain", "cohere", "cohere-plain", "cohere2", "falcon", "falcon-new",
+        "gpt-neox-sequential", "starcoder2", "starcoder2-plain", "cohere", "cohere-plain", "cohere2",
+        "falcon", "falcon-new",
         "falcon-alibi", "bloom", "mpt", "mpt-plain", "deepseek-v2", "deepseek-v2-lite",
     ]
     static let ggufFiles = [

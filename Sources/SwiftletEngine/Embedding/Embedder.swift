@@ -93,7 +93,9 @@ public final class Embedder {
         var vector = try runner.withStates(of: tokens, sequence, pool)
         if normalizes {
             let length = vector.reduce(0.0) { $0 + Double($1) * Double($1) }.squareRoot()
-            if length > 0 { for index in vector.indices { vector[index] = Float(Double(vector[index]) / length) } }
+            if length > 0 {
+                for index in vector.indices { vector[index] = Float(Double(vector[index]) / length) }
+            }
         }
         return Embedding(vector: vector, tokenCount: tokens.count)
     }

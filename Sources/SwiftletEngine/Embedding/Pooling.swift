@@ -35,7 +35,8 @@ struct EmbeddingDefaults: Hashable, Sendable {
                 given ?? flags.first { json["pooling_mode_\($0.value)"]?.bool == true }?.key ?? "unknown"
             guard let found = Pooling(rawValue: name) else {
                 throw SwiftletError(
-                    .unsupported, "\(path): the pooling is '\(name)', which is not supported; expected mean, cls or last")
+                    .unsupported,
+                    "\(path): the pooling is '\(name)', which is not supported; expected mean, cls or last")
             }
             pooling = found
         }
