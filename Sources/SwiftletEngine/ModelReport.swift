@@ -1,3 +1,4 @@
+import SwiftletCache
 import SwiftletFormats
 public import SwiftletModels
 public import SwiftletTensor
@@ -102,8 +103,15 @@ public struct ModelReport {
 
     /// Bytes that one more token adds to a cache, or `nil` if heads do not fill whole blocks of the format.
     public func cacheBytesPerToken(_ format: NumberFormat) -> Int? {
-        guard let c = configuration, let row = format.byteCount(of: c.headSize) else { return nil }
-        return c.layerCount * c.kvHeadCount * row * 2
+        guard let c = configuration else { return nil }
+        var sum = 0
+        for shape in c.cacheLayers {
+            guard let key = format.byteCount(of: shape.keySize),
+                let value = format.byteCount(of: shape.valueSize)
+            else { return nil }
+            sum += shape.kvHeadCount * (key + value)
+        }
+        return sum
     }
 
     /// Bytes of all tensors.

@@ -55,6 +55,7 @@ package enum BERT: Architecture {
         // Positions of RoBERTa begin behind that of padding.
         let offset = isRoberta ? (try keys.int("pad_token_id") ?? 1) + 1 : 0
         c.form.position = .learned(count: c.contextLength, offset: offset)
+        c.contextLength = max(c.contextLength - max(offset, 0), 1)
         return c
     }
 
@@ -84,5 +85,6 @@ extension DecoderConfiguration {
         form.normsHaveBiases = true
         form.normalizesEmbeddings = true
         tiesEmbeddings = true
+        kvHeadCount = headCount
     }
 }

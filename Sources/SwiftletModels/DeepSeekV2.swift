@@ -90,6 +90,12 @@ package enum DeepSeekV2: Architecture {
                 .unsupported,
                 "\(keys.source): 'moe_layer_freq' is \(frequency), which is not supported; expected 1")
         }
+        let scoring = try keys.string("scoring_func") ?? "softmax"
+        guard scoring == "softmax" else {
+            throw SwiftletError(
+                .unsupported,
+                "\(keys.source): 'scoring_func' is '\(scoring)', which is not supported; expected softmax")
+        }
         var experts = ExpertForm(
             count: try keys.int("n_routed_experts") ?? 64, used: used, innerSize: width,
             layers: (0..<c.layerCount).map { $0 >= dense })

@@ -64,7 +64,10 @@ package struct TensorMap: Sendable {
         } else {
             full = global[String(stem)] ?? String(stem)
         }
-        return spellings(of: full).map { $0 + kind }
+        let spellings = spellings(of: full)
+        // The first checkpoints of BERT call the weight and the bias of a norm otherwise.
+        let old = full.hasSuffix(".LayerNorm") ? [".weight": ".gamma", ".bias": ".beta"][String(kind)] : nil
+        return spellings.map { $0 + kind } + (old.map { old in spellings.map { $0 + old } } ?? [])
     }
 
     /// The part of another tensor that this one is, with the stored names of that.

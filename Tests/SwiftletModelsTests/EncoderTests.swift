@@ -16,14 +16,19 @@ struct EncoderTests {
         let fixture = try ModelFixture(try #require(Self.checkpoints.first { $0.path == path }).name)
         let bench = Bench(try ModelFixture.model(path), activations: .exact)
         for prompt in fixture.prompts {
-            let found = try bench.runner.withStates(of: prompt.ids, bench.sequence()) { states in
-                (0..<states.rows).map {
-                    Array(UnsafeBufferPointer(start: states[row: $0], count: states.columns))
-                }
-            }
+            let found = try Self.states(prompt.ids, bench)
             #expect(
                 largestDifference(found, prompt.logits) <= ParityTests.tolerance, "\(prompt.ids.count) tokens"
             )
+        }
+    }
+
+    /// The rows behind the last layer.
+    static func states(_ ids: [Int32], _ bench: Bench) throws -> [[Float]] {
+        try bench.runner.withStates(of: ids, bench.sequence()) { states in
+            (0..<states.rows).map {
+                Array(UnsafeBufferPointer(start: states[row: $0], count: states.columns))
+            }
         }
     }
 
