@@ -54,9 +54,9 @@ package enum Gemma: Architecture {
         try finish(&c, keys)
         c.form.normPlace = .around
         c.form.attentionScale = 1 / Float(try keys.double("query_pre_attn_scalar") ?? 256).squareRoot()
-        let caps: (Double?, Double?) = isThird ? (nil, nil) : (50, 30)
-        c.form.scoreCap = try keys.cap("attn_logit_softcapping", default: caps.0)
-        c.form.logitCap = try keys.cap("final_logit_softcapping", default: caps.1)
+        // The third version has the key, too, but does not go by it.
+        c.form.scoreCap = isThird ? nil : try keys.cap("attn_logit_softcapping", default: 50)
+        c.form.logitCap = try keys.cap("final_logit_softcapping", default: isThird ? nil : 30)
         try keys.require("use_bidirectional_attention", false)
         let (given, saved) = (
             try keys.int("sliding_window_pattern"), try keys.int("_sliding_window_pattern")

@@ -49,7 +49,7 @@ package enum MPT: Architecture {
                 vocabularySize: 50_368, normEpsilon: 1e-5, normKey: "layer_norm_epsilon",
                 tiesEmbeddings: true, rotates: false))
         c.kvHeadCount = c.headCount
-        c.innerSize = c.hiddenSize &* (try keys.int("expansion_ratio") ?? 4)
+        c.innerSize = c.hiddenSize &* 4  // as the reference has it, whatever 'expansion_ratio' says
         try keys.require("no_bias", true)
         if try keys.double("logit_scale") != nil {
             throw SwiftletError(.unsupported, "\(keys.source): 'logit_scale' is not supported; expected null")

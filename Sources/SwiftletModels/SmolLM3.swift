@@ -34,7 +34,8 @@ package enum SmolLM3: Architecture {
             }
             c.rotate { flags[$0] != 0 }
             let isUsed = try keys.bool("use_sliding_window") ?? false
-            let window = isUsed ? try keys.int("sliding_window") : nil
+            // Layers that are listed have their window in any case.
+            let window = isUsed || keys.mentions("layer_types") ? try keys.int("sliding_window") : nil
             c.windows = try keys.windows(layerCount: c.layerCount, window: window) { flags[$0] != 0 }
             return try c.validated(source: keys.source)
         }
