@@ -1,5 +1,6 @@
 import Foundation
 import SwiftletTestSupport
+import SwiftletText
 import Testing
 
 @testable import SwiftletEngine
@@ -56,10 +57,10 @@ struct EmbedderTests {
         let model = try model("bert")
         let embedder = try Embedder(model)
         #expect(embedder.pooling == .mean && embedder.dimension == 24)
-        for (ids, code) in [
-            ([], SwiftletError.Code.invalidArgument), ([101], .invalidArgument),
-            (Array(repeating: 5, count: 65), .limit),
-        ] {
+        let wrong: [(ids: [TokenID], code: SwiftletError.Code)] = [
+            ([], .invalidArgument), ([101], .invalidArgument), (Array(repeating: 5, count: 65), .limit),
+        ]
+        for (ids, code) in wrong {
             let error = #expect(throws: SwiftletError.self) { _ = try embedder.embed(ids) }
             #expect(error?.code == code)
         }
