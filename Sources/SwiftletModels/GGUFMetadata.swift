@@ -35,6 +35,13 @@ struct GGUFMetadata {
         return bool
     }
 
+    /// Architectures with layer norms, by whose ε they go if a file has both.
+    private static let centred: Set<String> = [
+        "gpt2", "gptneox", "phi2", "stablelm", "starcoder2", "command-r", "cohere2", "falcon", "bloom", "mpt",
+        "bert",
+        "nomic-bert", "modern-bert",
+    ]
+
     /// Whether the file holds a tensor.
     func has(_ tensor: String) -> Bool { file.tensors.contains { $0.name == tensor } }
 
@@ -76,7 +83,8 @@ struct GGUFMetadata {
             innerSize: try innerSize(), layerCount: layerCount, headCount: headCount,
             kvHeadCount: try optionalInt("attention.head_count_kv") ?? headCount, headSize: headSize,
             contextLength: contextLength,
-            normEpsilon: Float(rms ?? centred ?? 1e-5),
+            normEpsilon: Float(
+                (Self.centred.contains(architecture) ? centred ?? rms : rms ?? centred) ?? 1e-5),
             rope: try rope(headSize: headSize, contextLength: contextLength, pairing: pairing),
             windows: try windows(layerCount: min(max(layerCount, 0), 1 << 14), period: windowPeriod),
             tiesEmbeddings: !has("output.weight"),
