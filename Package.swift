@@ -49,13 +49,14 @@ let package = Package(
         module("SwiftletFormats", ["SwiftletTensor"]),
         module("SwiftletText", ["SwiftletFormats"]),
         module("SwiftletTemplate", ["SwiftletFormats", "SwiftletTensor"]),
+        module("SwiftletGrammar", ["SwiftletFormats", "SwiftletTensor"]),
         module("SwiftletCache", ["SwiftletTensor", "CSwiftletKernels"]),
         module("SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"]),
         module(
             "SwiftletEngine",
             [
                 "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletTemplate", "SwiftletCache",
-                "SwiftletModels", "CSwiftletTales",
+                "SwiftletModels", "CSwiftletTales", "SwiftletGrammar",
             ]),
         module(
             "SwiftletEval",
@@ -86,7 +87,7 @@ let package = Package(
             dependencies: [
                 "SwiftletServer", "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletTemplate",
                 "SwiftletFormats",
-                "SwiftletModels", "SwiftletCache",
+                "SwiftletModels", "SwiftletCache", "SwiftletGrammar",
                 "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -105,13 +106,17 @@ let package = Package(
         tests(of: "SwiftletFormats", ["SwiftletTensor"]),
         tests(of: "SwiftletText", ["SwiftletFormats", "SwiftletTensor"], exclude: ["Fixtures"]),
         tests(of: "SwiftletTemplate", ["SwiftletFormats", "SwiftletTensor"], exclude: ["Fixtures"]),
+        tests(of: "SwiftletGrammar", ["SwiftletFormats", "SwiftletTensor"], exclude: ["Fixtures"]),
         tests(of: "SwiftletCache", ["SwiftletTensor"]),
         tests(
             of: "SwiftletModels", ["SwiftletTensor", "SwiftletFormats", "SwiftletCache"],
             exclude: ["Fixtures"]),
         tests(
             of: "SwiftletEngine",
-            ["SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletTemplate", "SwiftletModels"]),
+            [
+                "SwiftletTensor", "SwiftletFormats", "SwiftletText", "SwiftletTemplate", "SwiftletModels",
+                "SwiftletGrammar",
+            ]),
         tests(
             of: "SwiftletEval",
             [

@@ -20,6 +20,8 @@ public final class Model: Sendable {
     public let chatFormat: ChatFormat
     package let network: any LanguageModel
     let embeddingDefaults: EmbeddingDefaults
+    /// What was found out about the vocabulary for grammars.
+    let constraints = GrammarConstraints()
     /// Templates with names, for tools and documents.
     let templates: [(name: String, template: String)]
 

@@ -19,6 +19,7 @@ struct Chat: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Prompt cache") var promptCache: PromptCacheOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
+    @OptionGroup(title: "Grammar") var grammar: GrammarFlags
     @OptionGroup(title: "Length") var length: LengthOptions
 
     @Option(
@@ -33,6 +34,7 @@ struct Chat: ParsableCommand {
     @Flag(name: [.short, .long], help: "Print model, threads and sampler settings.") var verbose = false
 
     func run() throws {
+        let rules = try grammar.compiled()
         let loaded = try Model.load(model.choice.model)
         let template = try templates.template(of: loaded)
         let session = try model.session(loaded, promptCache: promptCache)
@@ -41,6 +43,7 @@ struct Chat: ParsableCommand {
         var options = GenerationOptions(defaultsOf: loaded)
         sampling.apply(to: &options.sampling)
         length.apply(to: &options)
+        options.constraint = try rules.map { try loaded.constraint($0) }
         if verbose {
             Console.note(
                 """

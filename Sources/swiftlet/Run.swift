@@ -30,6 +30,7 @@ struct Run: ParsableCommand {
     @OptionGroup(title: "Model") var model: ModelOptions
     @OptionGroup(title: "Prompt cache") var promptCache: PromptCacheOptions
     @OptionGroup(title: "Sampling") var sampling: SamplingFlags
+    @OptionGroup(title: "Grammar") var grammar: GrammarFlags
     @OptionGroup(title: "Length") var length: LengthOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -42,6 +43,7 @@ struct Run: ParsableCommand {
 
     func run() throws {
         let input = try prompt()
+        let rules = try grammar.compiled()
         let clock = ContinuousClock()
         let start = clock.now
         let loaded = try Model.load(model.choice.model)
@@ -50,6 +52,7 @@ struct Run: ParsableCommand {
         var options = GenerationOptions(defaultsOf: loaded)
         sampling.apply(to: &options.sampling)
         length.apply(to: &options)
+        options.constraint = try rules.map { try loaded.constraint($0) }
         let ids = loaded.tokenizer?.encode(input) ?? []
         if output.isVerbose { describe(session, ids, options) }
         Interrupt.listen()
