@@ -47,12 +47,11 @@ struct Serve: ParsableCommand {
             host: host, settings: settings, modelName: model.choice.fileName, logger: logger)
         let isQuiet = log.isQuiet
         try Self.waiting {
-            try await server.run { [self] port in
+            DispatchQueue.global().async { load(into: host, isQuiet: isQuiet) }
+            try await server.run { address, port in
                 let scheme = settings.tls == nil ? "http" : "https"
-                if !isQuiet {
-                    Console.note("swiftlet: listening at \(scheme)://\(network.displayHost):\(port)")
-                }
-                DispatchQueue.global().async { load(into: host, isQuiet: isQuiet) }
+                let name = address.contains(":") ? "[\(address)]" : address
+                if !isQuiet { Console.note("swiftlet: listening at \(scheme)://\(name):\(port)") }
             }
         }
     }
@@ -103,10 +102,10 @@ struct Serve: ParsableCommand {
     private func settings() throws(SwiftletError) -> ServerSettings {
         var settings = ServerSettings()
         try network.apply(to: &settings)
+        settings.templateSettings = try chatTemplate.settings()
         endpoints.apply(to: &settings)
         settings.policy = model.policy.specification
         settings.budget = model.policy.budget
-        settings.templateSettings = try chatTemplate.settings()
         settings.maxTokens = scheduling.maxTokens.flatMap { $0 < 0 ? nil : $0 }
         settings.isVerbose = log.isVerbose
         try settings.validate()

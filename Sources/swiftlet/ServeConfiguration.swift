@@ -29,7 +29,7 @@ enum ServeConfiguration {
             "ubatch-size",
             "predict", "host", "port", "api-key", "api-key-file", "ssl-key-file", "ssl-cert-file",
             "cors-origins", "timeout", "shutdown-timeout", "body-limit", "sse-ping-interval", "alias", "tags",
-            "slot-save-path", "reasoning-format", "log-format", "log-level",
+            "slot-save-path", "reasoning-format", "reasoning", "log-format", "log-level",
         ].map { ($0, .value) }
         + ["metrics", "verbose", "quiet"].map { ($0, .flag) }
         + ["jinja", "kv-unified", "cache-prompt", "slots", "ui"].map { ($0, .inversion) }

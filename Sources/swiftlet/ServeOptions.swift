@@ -3,6 +3,7 @@ import Logging
 import SwiftletCache
 import SwiftletEngine
 import SwiftletServer
+import SwiftletTemplate
 import SwiftletTensor
 
 /// How requests share the model.
@@ -93,7 +94,9 @@ struct SchedulingOptions: ParsableArguments {
 
 /// Where the server listens, and who may enter.
 struct NetworkOptions: ParsableArguments {
-    @Option(parsing: .unconditional, help: ArgumentHelp("Address to listen at.", valueName: "address"))
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("Addresses to listen at, with commas.", valueName: "address"))
     var host = "127.0.0.1"
 
     @Option(
@@ -170,9 +173,6 @@ struct NetworkOptions: ParsableArguments {
         }
     }
 
-    /// The address as part of a link.
-    var displayHost: String { host.contains(":") ? "[\(host)]" : host }
-
     func apply(to settings: inout ServerSettings) throws(SwiftletError) {
         apply(limitsTo: &settings)
         var keys = self.keys.flatMap { $0.split(separator: ",").map(String.init) }
@@ -183,7 +183,7 @@ struct NetworkOptions: ParsableArguments {
     }
 
     private func apply(limitsTo settings: inout ServerSettings) {
-        settings.host = host
+        settings.hosts = host.split(separator: ",").map(String.init)
         settings.port = port
         settings.timeoutSeconds = timeout ?? settings.timeoutSeconds
         settings.shutdownSeconds = shutdownTimeout ?? settings.shutdownSeconds
@@ -227,7 +227,17 @@ struct EndpointOptions: ParsableArguments {
             "Whether thoughts are told apart from the answer: auto, or none.", valueName: "format"))
     var reasoningFormat = "auto"
 
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "Whether the model shall think before it answers, if its template knows: on, off or auto.",
+            valueName: "mode"))
+    var reasoning = "auto"
+
     func validate() throws {
+        guard ["on", "off", "auto"].contains(reasoning) else {
+            throw ValidationError("--reasoning is '\(reasoning)'; expected on, off or auto")
+        }
         guard ["auto", "none", "deepseek"].contains(reasoningFormat) else {
             throw ValidationError("--reasoning-format is '\(reasoningFormat)'; expected auto or none")
         }
@@ -241,6 +251,9 @@ struct EndpointOptions: ParsableArguments {
         settings.showsPage = ui
         settings.slotDirectory = slotPath
         settings.splitsReasoning = reasoningFormat != "none"
+        if reasoning != "auto" {
+            settings.templateSettings.values["enable_thinking"] = .bool(reasoning == "on")
+        }
     }
 
     private static func words(_ text: String?) -> [String] {

@@ -21,11 +21,19 @@ import Testing
 
     private static let hasClients = (try? run(["-c", "import openai"]))?.status == 0
 
+    private static let hasHarness = (try? run(["-c", "import lm_eval"]))?.status == 0
+
     @Test("the clients of OpenAI and Anthropic", .enabled(if: hasClients))
-    func clients() async throws {
+    func clients() async throws { try await Self.check("server_clients.py") }
+
+    @Test("lm-evaluation-harness", .enabled(if: hasHarness))
+    func harness() async throws { try await Self.check("server_lm_eval.py") }
+
+    /// Runs a script on the shared server; it must end well.
+    private static func check(_ name: String) async throws {
         let server = try await TestServer.shared.value
         let script = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .appending(path: "Scripts/server_clients.py").path
+            .appending(path: "Scripts/\(name)").path
         let (status, output) = try await withCheckedThrowingContinuation { continuation in
             Thread {
                 continuation.resume(

@@ -65,6 +65,21 @@ import Testing
         #expect(streamed.compactMap(\.string) == tokens)
     }
 
+    @Test("one token behind an echo has its entry even if it ends the text")
+    func echoBeforeTheEnd() async throws {
+        let server = try await TestServer.shared.value
+        let end =
+            try await server.post("/tokenize", #"{"content": "<|end|>"}"#).json.at("tokens.0")?.int ?? -1
+        let json = try await server.post(
+            "/v1/completions",
+            """
+            {"prompt": [5, 6, 7], "echo": true, "logprobs": 1, "max_tokens": 1, "temperature": 0,
+             "logit_bias": {"\(end)": 1000}}
+            """
+        ).json
+        #expect(json.at("choices.0.logprobs.token_logprobs")?.count == 4)
+    }
+
     @Test("the sum of a prompt's log-probabilities is that of its steps")
     func consistent() async throws {
         let server = try await TestServer.shared.value

@@ -80,7 +80,7 @@ import Testing
             names == [
                 "response.created", "response.in_progress", "response.output_item.added",
                 "response.content_part.added", "response.output_text.done", "response.content_part.done",
-                "response.output_item.done", "response.incomplete",
+                "response.output_item.done", "response.completed",
             ])
         let chunks = try reply.chunks
         #expect(chunks.compactMap { $0["sequence_number"]?.int } == Array(0..<chunks.count))

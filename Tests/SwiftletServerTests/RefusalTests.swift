@@ -81,6 +81,10 @@ import Testing
             "/v1/completions", #"{"prompt": {"prompt_string": "a", "multimodal_data": ["x"]}}"#,
             "prompt.multimodal_data"
         ),
+        (
+            "/v1/completions", #"{"prompt": {"prompt_string": "a", "multimodal_data": "x"}}"#,
+            "prompt.multimodal_data"
+        ),
         ("/v1/messages", "{\(chat)}", nil), ("/v1/responses", "{}", "input"),
         ("/v1/responses", #"{"input": "a", "previous_response_id": "x"}"#, "previous_response_id"),
         ("/tokenize", #"{"content": 5}"#, "content"), ("/tokenize", "{}", "content"),

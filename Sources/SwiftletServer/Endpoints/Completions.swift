@@ -21,6 +21,11 @@ struct Completions: Sendable {
         asked.topLogprobs = try Self.logprobs(&fields)
         try fields.refuse("suffix", "this server does not fill in texts")
         try fields.finish()
+        // Evaluation programs ask for one token behind a text and drop its entry: one that ends the text must be there,
+        // too, or they would drop another.
+        if echoes, asked.topLogprobs != nil, asked.options.maxTokens == 1 {
+            asked.options.ignoresStopTokens = true
+        }
         let shape = CompletionShape(
             engine: engine, model: context.modelName, asked: asked, prompts: prompts, echoes: echoes)
         let requests = prompts.indices.map { index in

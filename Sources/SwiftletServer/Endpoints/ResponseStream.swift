@@ -83,8 +83,8 @@ struct ResponseStream {
             for delta in deltas { await add(delta) }
             if items.isEmpty { await begin(ResponseItem(.message)) }
             await close()
-            let isCut = end.reason.openAIName == "length"
-            await sendResponse(isCut ? "response.incomplete" : "response.completed", end)
+            // Clients wait for this name; the status inside says whether the answer was cut.
+            await sendResponse("response.completed", end)
         default: break
         }
     }

@@ -44,7 +44,13 @@ public struct LineLogHandler: LogHandler {
                 json.member("time", time)
                 json.member("level", event.level.rawValue)
                 json.member("message", "\(event.message)")
-                for (name, value) in sorted { json.member(name, value) }
+                for (name, value) in sorted {
+                    if let number = Int(value), String(number) == value {
+                        json.member(name, number)
+                    } else {
+                        json.member(name, value)
+                    }
+                }
             }
             write(json.text + "\n")
         }

@@ -3,8 +3,8 @@ public import SwiftletTensor
 
 /// How a server behaves besides its model.
 public struct ServerSettings: Sendable {
-    /// The address to listen at.
-    public var host = "127.0.0.1"
+    /// The addresses to listen at.
+    public var hosts = ["127.0.0.1"]
     /// The port; 0 takes one that is free.
     public var port = 8080
     /// Names of the model, the first one leads; without names it is called after its file.

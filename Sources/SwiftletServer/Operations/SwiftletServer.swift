@@ -15,7 +15,7 @@ import UnixSignals
 ///
 /// ```swift
 /// let server = try SwiftletServer(host: ModelHost(engine), settings: ServerSettings(), modelName: "tales")
-/// try await server.run { port in print("http://127.0.0.1:\(port)") }
+/// try await server.run { host, port in print("http://\(host):\(port)") }
 /// ```
 public struct SwiftletServer: Sendable {
     private let context: ServerContext
@@ -48,31 +48,33 @@ public struct SwiftletServer: Sendable {
     ///
     /// - Parameters:
     ///   - signals: whether signals end the server.
-    ///   - onListening: called with the port when connections are taken.
+    ///   - onListening: called with every address and its port when connections are taken.
     /// - Throws: `.unreadable` if the address cannot be listened at.
     public func run(
-        signals: Bool = true, onListening: @escaping @Sendable (Int) async -> Void
+        signals: Bool = true, onListening: @escaping @Sendable (String, Int) async -> Void
     ) async throws(SwiftletError) {
         let settings = context.settings
         do {
-            let service = try builder.buildServer(
-                configuration: ServerConfiguration(
-                    address: .hostname(settings.host, port: settings.port), backlog: 512),
-                eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: Self.quiet,
-                responder: { [dispatcher] request, writer, channel in
-                    try await dispatcher.respond(request, writer, channel)
-                },
-                onServerRunning: { channel in await onListening(channel.localAddress?.port ?? settings.port) }
-            )
+            let servers = try settings.hosts.map { host in
+                try builder.buildServer(
+                    configuration: ServerConfiguration(
+                        address: .hostname(host, port: settings.port), backlog: 512),
+                    eventLoopGroup: MultiThreadedEventLoopGroup.singleton, logger: Self.quiet,
+                    responder: { [dispatcher] request, writer, channel in
+                        try await dispatcher.respond(request, writer, channel)
+                    },
+                    onServerRunning: { await onListening(host, $0.localAddress?.port ?? settings.port) })
+            }
+            let services = servers + [Farewell(context: context)]
             var configuration = ServiceGroupConfiguration(
-                services: [.init(service: service), .init(service: Farewell(context: context))],
+                services: services.map { .init(service: $0) },
                 gracefulShutdownSignals: signals ? [.sigint, .sigterm] : [], logger: Self.quiet)
             configuration.maximumGracefulShutdownDuration = .seconds(settings.shutdownSeconds + 5)
             try await ServiceGroup(configuration: configuration).run()
         } catch {
             throw SwiftletError(
                 .unreadable,
-                "\(settings.host):\(settings.port) cannot be listened at: \(error); choose another --host or --port"
+                "\(settings.hosts.joined(separator: ",")):\(settings.port) cannot be listened at: \(error); choose another --host or --port"
             )
         }
     }

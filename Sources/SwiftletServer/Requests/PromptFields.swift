@@ -45,7 +45,7 @@ enum PromptFields {
         case .array: return try mixed(value, name, engine)
         case .object:
             var fields = try RequestFields(value, named: name)
-            if let media = fields.value("multimodal_data"), media.count > 0 {
+            if let media = fields.value("multimodal_data"), media.kind != .array || media.count > 0 {
                 throw .refused("\(name).multimodal_data", "this model reads text only")
             }
             guard let text = fields.value("prompt_string") else { throw fields.missing("prompt_string") }

@@ -40,7 +40,7 @@ final class TestServer: Sendable {
         let (ports, source) = AsyncStream.makeStream(of: Int.self)
         task = Task {
             defer { source.finish() }
-            try await server.run(signals: false) { source.yield($0) }
+            try await server.run(signals: false) { source.yield($1) }
         }
         var iterator = ports.makeAsyncIterator()
         guard let port = await iterator.next() else {
