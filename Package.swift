@@ -39,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
     ],
     targets: [
@@ -82,10 +83,19 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             exclude: ["Page"], swiftSettings: swiftSettings),
+        module(
+            "SwiftletLoad",
+            [
+                "SwiftletEngine", "SwiftletFormats", "SwiftletTensor",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "SwiftletServer", "SwiftletEval", "SwiftletEngine", "SwiftletText", "SwiftletTemplate",
+                "SwiftletLoad", "SwiftletServer", "SwiftletEval", "SwiftletEngine", "SwiftletText",
+                "SwiftletTemplate",
                 "SwiftletFormats",
                 "SwiftletModels", "SwiftletCache", "SwiftletGrammar",
                 "SwiftletTensor", .product(name: "ArgumentParser", package: "swift-argument-parser"),
@@ -131,6 +141,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             exclude: []),
+        tests(of: "SwiftletLoad", ["SwiftletFormats", "SwiftletTensor"]),
         .testTarget(
             name: "CommandTests",
             dependencies: [

@@ -24,7 +24,10 @@ struct Bench: ParsableCommand {
             --kv-policy measures every test with the full cache and with each policy and budget, in turns, and \
             shows how many times faster the policy is and how many times faster it could be by the bytes that it \
             has to read.
-            """)
+
+            'swiftlet bench serve' measures a running server.
+            """,
+        subcommands: [BenchServe.self])
 
     @Option(
         name: [.customShort("m"), .customLong("model")], parsing: .unconditionalSingleValue,

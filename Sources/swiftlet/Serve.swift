@@ -46,7 +46,7 @@ struct Serve: ParsableCommand {
         let server = try SwiftletServer(
             host: host, settings: settings, modelName: model.choice.fileName, logger: logger)
         let isQuiet = log.isQuiet
-        try Self.waiting {
+        try Blocking.run {
             DispatchQueue.global().async { load(into: host, isQuiet: isQuiet) }
             try await server.run { address, port in
                 let scheme = settings.tls == nil ? "http" : "https"
@@ -110,23 +110,6 @@ struct Serve: ParsableCommand {
         settings.isVerbose = log.isVerbose
         try settings.validate()
         return settings
-    }
-
-    /// Runs a task on other threads and waits for it.
-    private static func waiting(_ body: @escaping @Sendable () async throws -> Void) throws {
-        let done = DispatchSemaphore(value: 0)
-        let result = TaskResult()
-        Task.detached {
-            do { try await body() } catch { result.error = error }
-            done.signal()
-        }
-        done.wait()
-        if let error = result.error { throw error }
-    }
-
-    /// An error that crosses threads; written before the semaphore and read behind it.
-    private final class TaskResult: @unchecked Sendable {
-        var error: (any Error)?
     }
 }
 
