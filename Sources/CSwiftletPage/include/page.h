@@ -1,4 +1,4 @@
-// The web page of the server, an HTML file that lies in the executable.
+// The files of the server's web page, which lie in the executable.
 #ifndef SWIFTLET_PAGE_H
 #define SWIFTLET_PAGE_H
 
@@ -8,9 +8,17 @@
 extern "C" {
 #endif
 
-// The first byte of the UTF-8 text; the bytes stay where they are as long as the process lives.
-const void *swiftlet_page_bytes(void);
-size_t swiftlet_page_size(void);
+// One file: its name, and UTF-8 text that stays where it is as long as the process lives.
+struct swiftlet_page_file {
+    const char *name;
+    const void *bytes;
+    size_t size;
+};
+
+size_t swiftlet_page_file_count(void);
+
+// The file with a number below the count; the first one is the HTML file that names the others.
+struct swiftlet_page_file swiftlet_page_file_at(size_t index);
 
 #ifdef __cplusplus
 }
