@@ -18,16 +18,21 @@ class Run {
         this.timings = null;
         this.usage = null;
         this.spoken = 0;
+        this.timer = 0;
+        this.pause = 66;
         this.lastSave = performance.now();
         traces.set(message, this.trace);
     }
 
     stop() { this.abort.abort(); }
 
-    /** The messages as the server gets them. */
+    /** The messages as the server gets them: a question that was never answered is left out with its answer. */
     static messages(conversation) {
-        const list = conversation.messages
-            .filter(message => message.role === "user" || message.content !== "")
+        const { messages } = conversation;
+        const isEmpty = message => message?.role === "assistant" && message.content === "";
+        const last = messages.length - 2;  // the question; behind it is the answer to come
+        const list = messages
+            .filter((message, index) => !isEmpty(message) && (index === last || !isEmpty(messages[index + 1])))
             .map(({ role, content }) => ({ role, content }));
         const system = settings.text("system");
         return system.trim() === "" ? list : [{ role: "system", content: system }, ...list];
@@ -104,7 +109,8 @@ class Run {
             const start = performance.now();
             try {
                 const response = await server.open(path, undefined, this.abort.signal);
-                if (response.status === 200 && this.message.state === "running") this.trace.add(await response.json());
+                const view = response.status === 200 ? await response.json() : null;
+                if (view && this.message.state === "running") this.trace.add(view);
             } catch (error) {
                 if (error.status !== 404) return;
             }
@@ -114,15 +120,17 @@ class Run {
 
     // What becomes visible
 
-    /** Shows the message, at most fifteen times a second. */
+    /** Shows the message, at most fifteen times a second, and less often where that takes long. */
     show() {
         if (this.timer) return;
         this.timer = setTimeout(() => {
             this.timer = 0;
+            const start = performance.now();
             messagesView.update(this.message);
+            this.pause = Math.max(66, 4 * (performance.now() - start));
             this.speak(false);
             if (performance.now() - this.lastSave > 2000) this.save();
-        }, 66);
+        }, this.pause);
     }
 
     save() {
@@ -168,7 +176,9 @@ function answer(conversation) {
         problem.reportValidity();
     }
     const message = { role: "assistant", content: "", state: problem ? "failed" : "running" };
-    if (problem) message.error = { message: "A setting has a value that cannot be sent.", help: problem.validationMessage };
+    if (problem) {
+        message.error = { message: "A setting has a value that cannot be sent.", help: problem.validationMessage };
+    }
     conversation.messages.push(message);
     conversation.updated = Date.now();
     const run = problem ? null : new Run(conversation, message);

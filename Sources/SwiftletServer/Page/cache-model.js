@@ -82,8 +82,8 @@ class CacheTrace {
         /** Bytes over time, for the chart. */
         this.history = [];
         this.policy = "";
+        this.budget = "";
         this.isRunning = true;
-        this.statistics = null;
         this.listeners = new Set();
     }
 
@@ -93,6 +93,8 @@ class CacheTrace {
     add(view) {
         if (!Array.isArray(view?.layers)) return;
         try { this.moment = new CacheMoment(view); } catch { return; }
+        if (typeof view.policy === "string") this.policy = view.policy;
+        if (typeof view.budget === "string") this.budget = view.budget;
         const { tokenCount, bytes, fullBytes } = this.moment;
         if (this.history.at(-1)?.tokenCount === tokenCount) this.history.pop();
         this.history.push({ tokenCount, bytes, fullBytes });
@@ -102,11 +104,11 @@ class CacheTrace {
 
     /** Takes the figures at the end of the answer. */
     finish(statistics) {
-        this.statistics = statistics ?? null;
         const full = Number(statistics?.full_bytes);
         if (this.moment && full > 0) this.moment.fullBytes = full;
         if (this.moment && full > 0 && this.history.length > 0) this.history.at(-1).fullBytes = full;
         if (typeof statistics?.policy === "string") this.policy = statistics.policy;
+        if (typeof statistics?.budget === "string") this.budget = statistics.budget;
         this.isRunning = false;
         this.changed();
     }

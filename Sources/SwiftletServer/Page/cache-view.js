@@ -71,7 +71,7 @@ const cacheView = {
         byId("cache-policy").replaceChildren(
             make(`span.chip${trace.isRunning ? ".live" : ""}`, {}, trace.isRunning ? "live" : "at the end"),
             make("span.chip", {}, trace.policy || "full"),
-            trace.statistics?.budget ? make("span.chip", {}, `budget ${trace.statistics.budget}`) : "");
+            trace.budget ? make("span.chip", {}, `budget ${trace.budget}`) : "");
         byId("cache-held").textContent = `${formatBytes(moment.bytes)} held`;
         byId("cache-full").textContent = `of ${formatBytes(moment.fullBytes)} in full, ${formatShare(share)}`;
         byId("cache-share").style.width = `${share * 100}%`;
@@ -152,13 +152,12 @@ const cacheView = {
         moment.layers.forEach((layer, index) => {
             const y = frame.top + index * frame.row;
             const gap = frame.row > 4 ? 1 : 0;
-            cacheView.drawRow(context, layer, moment.tokenCount, columns, (x, width) =>
-                context.fillRect(frame.left + x * frame.plot, y, Math.max(width * frame.plot, 0.75), frame.row - gap));
+            cacheView.drawRow(context, layer, moment.tokenCount, columns, (x, width) => context.fillRect(
+                frame.left + x * frame.plot, y, Math.max(width * frame.plot, 0.75), frame.row - gap));
         });
         context.globalAlpha = 1;
         cacheView.drawAxes(context, frame, moment);
         cacheView.drawCursor(context, frame);
-        canvas.setAttribute("aria-label", `Map of ${moment.layers.length} layers and ${moment.tokenCount} positions`);
     },
 
     /** One layer: runs of equal shade, so that a full cache is a single rectangle. */

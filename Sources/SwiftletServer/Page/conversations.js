@@ -20,6 +20,12 @@ const conversations = {
         else conversations.start();
     },
 
+    /** Calls a conversation by its first line. */
+    entitle(conversation) {
+        const [line] = conversation.messages[0].content.trim().split("\n");
+        conversation.title = line.length > 60 ? `${line.slice(0, 59).trimEnd()}…` : line;
+    },
+
     /** Begins a conversation; it is kept from its first message on. */
     start() {
         conversations.open(archive.create());
@@ -35,7 +41,7 @@ const conversations = {
 
     save(conversation) {
         if (!conversations.list.includes(conversation)) {
-            if (conversations.removed?.has(conversation.id)) return;
+            if (conversations.removed.has(conversation.id)) return;
             conversations.list.push(conversation);
         }
         conversations.list.sort((a, b) => b.updated - a.updated);
@@ -61,7 +67,8 @@ const conversations = {
         conversations.removed.add(conversation.id);
         archive.remove(conversation.id);
         conversations.list = conversations.list.filter(other => other !== conversation);
-        if (messagesView.conversation === conversation) conversations.open(conversations.list[0] ?? archive.create());
+        const isShown = messagesView.conversation === conversation;
+        if (isShown) conversations.open(conversations.list[0] ?? archive.create());
         else conversations.render();
         toast(`“${conversation.title || "Conversation"}” is deleted.`, "Undo", () => {
             conversations.removed.delete(conversation.id);
@@ -72,7 +79,8 @@ const conversations = {
 
     export(list, name) {
         const plain = list.map(({ title, created, updated, messages }) => ({ title, created, updated, messages }));
-        download(`${name}.json`, JSON.stringify({ format: "swiftlet-conversations", conversations: plain }, null, 2), "application/json");
+        const text = JSON.stringify({ format: "swiftlet-conversations", conversations: plain }, null, 2);
+        download(`${name}.json`, text, "application/json");
     },
 
     render() {

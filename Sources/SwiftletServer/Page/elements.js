@@ -7,8 +7,8 @@ const byId = id => document.getElementById(id);
 
 /**
  * Makes an element: `make("button.plain.quiet", { type: "button", onclick: f }, "Text", child)`.
- * Names that begin with "on" are listeners, `data` fills the data set, the others are attributes or, where the element
- * has one, properties.
+ * Names that begin with "on" are listeners, `data` fills the data set, the others are attributes or, where the
+ * element has one, properties.
  */
 function make(kind, attributes = {}, ...children) {
     const [name, ...classes] = kind.split(".");
@@ -36,7 +36,8 @@ const iconPaths = {
     download: "M12 4v11M7 11l5 5 5-5M5 20h14",
     edit: "M4 20h4L19 9l-4-4L4 16z",
     grid: "M4 4h7v7H4zM13 4h7v7h-7zM4 13h7v7H4zM13 13h7v7h-7z",
-    light: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2M5 5l1.4 1.4M17.6 17.6L19 19M5 19l1.4-1.4M17.6 6.4L19 5",
+    light: "M12 8a4 4 0 1 0 0 8 4 4 0 0 0 0-8zM12 2v2M12 20v2M2 12h2M20 12h2"
+        + "M5 5l1.4 1.4M17.6 17.6L19 19M5 19l1.4-1.4M17.6 6.4L19 5",
     menu: "M4 7h16M4 12h16M4 17h16",
     plus: "M12 5v14M5 12h14",
     redo: "M20 11a8 8 0 1 0-2.3 6.3M20 5v6h-6",
@@ -139,6 +140,9 @@ const formatCount = count => String(Math.round(count)).replace(/\B(?=(\d{3})+$)/
 
 /** A share as a percentage. */
 const formatShare = share => `${(share * 100).toFixed(share > 0 && share < 0.095 ? 1 : 0)}\u202f%`;
+
+/** Tokens in a second. */
+const formatRate = rate => `${rate.toFixed(rate < 10 ? 1 : 0)} per second`;
 
 /** "1 token", "2 tokens". */
 const counted = (count, word) => `${formatCount(count)} ${word}${count === 1 ? "" : "s"}`;

@@ -14,7 +14,10 @@ const drawers = {
             drawers.update();
         });
         byId("side-close").addEventListener("click", () => drawers.close());
-        byId("scrim").addEventListener("click", () => { drawers.close(); if (drawers.middle.matches) panel.close(); });
+        byId("scrim").addEventListener("click", () => {
+            drawers.close();
+            if (drawers.middle.matches) panel.close();
+        });
         for (const query of [drawers.narrow, drawers.middle]) query.addEventListener("change", drawers.update);
         drawers.update();
     },
@@ -34,7 +37,8 @@ const drawers = {
         byId("scrim").hidden = !coversMain;
         byId("main").inert = coversMain;
         byId("panel").inert = drawers.isOpen;
-        const isSideAway = drawers.narrow.matches ? !drawers.isOpen : document.body.classList.contains("side-away");
+        const { classList } = document.body;
+        const isSideAway = drawers.narrow.matches ? !drawers.isOpen : classList.contains("side-away");
         byId("side").inert = isSideAway || (drawers.middle.matches && panel.isOpen);
         byId("side-open").setAttribute("aria-expanded", String(!isSideAway));
         for (const name of ["cache", "settings"]) {
@@ -84,6 +88,11 @@ const panel = {
         cacheView.update();
         const target = focusId ?? (drawers.middle.matches ? `tab-${name}` : null);
         if (target) byId(target).focus();
+    },
+
+    /** A button that leads to the field for the server's key. */
+    keyButton() {
+        return make("button", { type: "button", onclick: () => panel.open("settings", "set-key") }, "Settings");
     },
 
     close() {
@@ -145,10 +154,7 @@ const composer = {
         if (input.value.trim() === "") return;
         if (messagesView.isRunning) return toast("Stop the answer first, or wait for its end.");
         conversation.messages.push({ role: "user", content: input.value });
-        if (!conversation.title) {
-            const [line] = input.value.trim().split("\n");
-            conversation.title = line.length > 60 ? `${line.slice(0, 59).trimEnd()}…` : line;
-        }
+        conversations.entitle(conversation);
         input.value = "";
         composer.resize();
         answer(conversation);
@@ -168,9 +174,11 @@ const serverState = {
             byId("model").textContent = model?.id ?? "";
             byId("model").hidden = !model?.id;
             const context = model?.meta?.n_ctx;
-            byId("hint").textContent = `Answers can be wrong.${context > 0 ? ` The context holds ${counted(context, "token")}.` : ""}`;
+            const room = context > 0 ? ` The context holds ${counted(context, "token")}.` : "";
+            byId("hint").textContent = `Answers can be wrong.${room}`;
             settings.showDefaults();
-            serverState.notice(lasting.isLasting ? "" : "This browser keeps nothing: conversations end with the page.");
+            const isLost = "This browser keeps nothing: conversations end with the page.";
+            serverState.notice(lasting.isLasting ? "" : isLost);
         } catch (error) {
             serverState.notice(`${error.message} ${error.help}`.trim(), error.status === 401);
             if (error.status !== 401) setTimeout(serverState.load, 2000);
@@ -182,7 +190,7 @@ const serverState = {
         box.hidden = text === "";
         box.replaceChildren(text);
         if (needsKey) {
-            box.append(" ", make("button", { type: "button", onclick: () => panel.open("settings", "set-key") }, "Settings"));
+            box.append(" ", panel.keyButton());
         }
     },
 };
@@ -191,15 +199,18 @@ const serverState = {
 function handleKey(event) {
     const isTyping = event.target.matches?.("input, textarea, select");
     if (event.key === "Escape" && !event.defaultPrevented) {
+        const isInPanel = drawers.middle.matches || byId("panel").contains(document.activeElement);
         if (drawers.isOpen) drawers.close();
-        else if (panel.isOpen && (drawers.middle.matches || byId("panel").contains(document.activeElement))) panel.close();
+        else if (panel.isOpen && isInPanel) panel.close();
         else messagesView.run?.stop();
     } else if (event.key === "/" && !isTyping && !event.ctrlKey && !event.metaKey) {
         event.preventDefault();
         byId("input").focus();
     } else if (event.altKey && !event.ctrlKey && !event.metaKey) {
         const deeds = {
-            KeyN: () => conversations.start(), KeyK: () => panel.toggle("cache"), KeyS: () => panel.toggle("settings"),
+            KeyN: () => conversations.start(),
+            KeyK: () => panel.toggle("cache"),
+            KeyS: () => panel.toggle("settings"),
         };
         if (!deeds[event.code]) return;
         event.preventDefault();

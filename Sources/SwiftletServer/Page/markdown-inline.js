@@ -1,7 +1,7 @@
 "use strict";
 
-// Markdown inside a paragraph: code, emphasis, links. The way of working is CommonMark's: text runs, delimiters and
-// brackets are noted in one pass and joined from the inside out. Everything that is not understood stays text.
+// Markdown inside a paragraph: code, emphasis, links. The way of working is CommonMark's: text runs, delimiters
+// and brackets are noted in one pass and joined from the inside out. What is not understood stays text.
 
 /** Most delimiters of a paragraph and most open brackets; more stay text, which bounds nesting and time. */
 const delimiterLimit = 1000, bracketLimit = 100;

@@ -1,10 +1,13 @@
 "use strict";
 
-// Markdown made of lines: headings, lists, code, quotes, tables. It makes nodes, never markup: whatever a model writes,
-// the page only gets elements that are named here.
+// Markdown made of lines: headings, lists, code, quotes, tables. It makes nodes, never markup: whatever a model
+// writes, the page only gets elements that are named here.
 
 /** Deepest nesting of quotes and lists; what is deeper is text. */
 const blockDepthLimit = 16;
+
+/** Most columns of a table. */
+const tableLimit = 64;
 
 const isBlank = line => /^\s*$/.test(line);
 const indentOf = line => line.length - line.trimStart().length;
@@ -13,8 +16,8 @@ const rulePattern = /^ {0,3}(?:(?:\*[ \t]*){3,}|(?:-[ \t]*){3,}|(?:_[ \t]*){3,})
 const itemPattern = /^( {0,3})([-+*]|\d{1,9}[.)])(?:( {1,4})(?! )|( {5,})|$)/;
 
 /**
- * Blocks of Markdown. Every reader takes the number of its first line, and returns `null` or a block: the number of the
- * line after it, and how to build its node.
+ * Blocks of Markdown. Every reader takes the number of its first line, and returns `null` or a block: the number of
+ * the line after it, and how to build its node.
  */
 class BlockParser {
     constructor(lines, depth = 0) {
@@ -169,8 +172,8 @@ class BlockParser {
         if (start !== null && start !== 1) list.start = start;
         for (const lines of items) {
             const task = /^\[([ xX])\] /.exec(lines[0]);
-            if (task) lines[0] = lines[0].slice(4);
-            const item = make("li", {}, task ? (task[1] === " " ? "☐ " : "☑ ") : null);
+            if (task) lines[0] = (task[1] === " " ? "☐ " : "☑ ") + lines[0].slice(4);
+            const item = make("li");
             for (const block of this.inner(lines)) {
                 const node = block.build();
                 if (!isLoose && node.localName === "p") item.append(...node.childNodes);
@@ -200,6 +203,7 @@ class BlockParser {
         const [head, rule] = [this.lines[at], this.lines[at + 1]];
         if (!rule || !head.includes("|") || !/^[ \t|:-]+$/.test(rule) || !rule.includes("-")) return false;
         const marks = BlockParser.cells(rule);
+        if (marks.length > tableLimit) return false;
         return marks.every(mark => /^:?-+:?$/.test(mark)) && marks.length === BlockParser.cells(head).length;
     }
 

@@ -59,7 +59,7 @@ class MessageItem {
         this.problem.dataset.text = error.message;
         this.problem.replaceChildren(make("strong", {}, error.message), error.help ? ` ${error.help}` : "");
         if (error.status === 401) {
-            this.problem.append(" ", make("button", { type: "button", onclick: () => panel.open("settings", "set-key") }, "Settings"));
+            this.problem.append(" ", panel.keyButton());
         }
     }
 
@@ -71,9 +71,10 @@ class MessageItem {
         if (message.state === "interrupted") parts.push("interrupted");
         if (message.finish === "length") parts.push("cut at the limit of tokens");
         if (figures?.generated > 0) parts.push(counted(figures.generated, "token"));
-        if (figures?.perSecond > 0) parts.push(`${figures.perSecond.toFixed(figures.perSecond < 10 ? 1 : 0)} per second`);
+        if (figures?.perSecond > 0) parts.push(formatRate(figures.perSecond));
         if (figures?.bytes > 0 && figures.fullBytes > 0) {
-            parts.push(`cache ${formatBytes(figures.bytes)}, ${formatShare(figures.bytes / figures.fullBytes)} of full`);
+            const share = formatShare(figures.bytes / figures.fullBytes);
+            parts.push(`cache ${formatBytes(figures.bytes)}, ${share} of full`);
         }
         return parts.join(" · ");
     }
@@ -196,7 +197,8 @@ const messagesView = {
         return make(
             "div.welcome", {}, make("h2", {}, "What shall we write?"),
             make("p.quiet", {},
-                "Choose a cache policy and a budget in the settings, and watch in the cache panel which tokens stay."),
+                "Choose a cache policy and a budget in the settings, ",
+                "and watch in the cache panel which tokens stay."),
             make("div.ideas", {}, ...ideas.map(text =>
                 make("button", { type: "button", onclick: () => write(text) }, text))));
     },
@@ -210,7 +212,7 @@ const messagesView = {
     rateText() {
         const timings = messagesView.run?.timings;
         if (!(timings?.predicted_n > 0)) return "";
-        return `${counted(timings.predicted_n, "token")} · ${timings.predicted_per_second.toFixed(1)} per second`;
+        return `${counted(timings.predicted_n, "token")} · ${formatRate(timings.predicted_per_second)}`;
     },
 
     cacheButton(message) {
@@ -233,6 +235,7 @@ const messagesView = {
         const { messages } = messagesView.conversation;
         message.content = text;
         messages.length = messages.indexOf(message) + 1;
+        conversations.entitle(messagesView.conversation);
         answer(messagesView.conversation);
     },
 };

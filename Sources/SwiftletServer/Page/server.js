@@ -15,7 +15,7 @@ class ServerError extends Error {
         const text = await response.text().catch(() => "");
         let message = "";
         try { message = JSON.parse(text).error?.message ?? ""; } catch { /* no JSON */ }
-        if (typeof message !== "string" || message === "") message = `The server answered with status ${response.status}.`;
+        if (typeof message !== "string" || message === "") message = `The server answered ${response.status}.`;
         const wait = Number(response.headers.get("Retry-After")) || 0;
         const help = {
             401: "Enter the server's API key in the settings.",

@@ -12,7 +12,10 @@ const settingGroups = [
     ]],
     ["Cache", [
         { name: "kv_policy", label: "Policy", kind: "policy", help: "Which tokens stay in the cache." },
-        { name: "kv_budget", label: "Budget", kind: "line", example: "20%", help: "A share such as 20%, or rows per head such as 512." },
+        {
+            name: "kv_budget", label: "Budget", kind: "line", example: "20%",
+            help: "A share such as 20%, or rows per head such as 512.",
+        },
         { name: "kv_type_k", label: "Keys stored as", kind: "choice", choices: cacheTypes },
         { name: "kv_type_v", label: "Values stored as", kind: "choice", choices: cacheTypes },
     ]],
@@ -116,7 +119,8 @@ const settings = {
     },
 
     choice(id, names, value, oninput) {
-        const select = make("select", { id, oninput }, ...names.map(name => make("option", { value: name }, name || "default")));
+        const options = names.map(name => make("option", { value: name }, name || "default"));
+        const select = make("select", { id, oninput }, ...options);
         select.value = value;
         return select;
     },
@@ -189,7 +193,9 @@ const settings = {
             ["/", "go to the message field"], ["Alt N", "new conversation"], ["Alt K", "cache"],
             ["Alt S", "settings"], ["Arrow keys", "walk through tokens and the map"],
         ];
-        return make("details", {}, make("summary", {}, "Keyboard"), make("dl.keys", {}, ...keys.flatMap(
-            ([key, deed]) => [make("dt", {}, ...key.split(" ").map(part => make("kbd", {}, part))), make("dd", {}, deed)])));
+        const rows = keys.flatMap(([key, deed]) => [
+            make("dt", {}, ...key.split(" ").map(part => make("kbd", {}, part))), make("dd", {}, deed),
+        ]);
+        return make("details", {}, make("summary", {}, "Keyboard"), make("dl.keys", {}, ...rows));
     },
 };

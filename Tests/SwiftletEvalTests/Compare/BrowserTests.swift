@@ -7,15 +7,7 @@ import Testing
 
 /// A browser that can run without a window, if there is one.
 private enum Browser {
-    static let path: String? = {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
-        for name in ["chromium", "chromium-browser", "google-chrome", "chrome"] {
-            for folder in folders where FileManager.default.isExecutableFile(atPath: "\(folder)/\(name)") {
-                return "\(folder)/\(name)"
-            }
-        }
-        return nil
-    }()
+    static let path = Program.find("chromium", "chromium-browser", "google-chrome", "chrome")
 
     /// Loads a page and returns what became of it, and what it wrote to the console.
     static func load(_ page: String, in directory: String) throws -> (page: String, console: [Substring]) {
