@@ -149,6 +149,11 @@ public final class Scheduler: Sendable {
         await perform { $0.view(of: requestID, choice: choice) } ?? nil
     }
 
+    /// Bytes that the full cache of some tokens holds; `nil` after the end.
+    public func fullCacheBytes(of tokenCount: Int) async -> Int? {
+        await perform { $0.fullBytes(tokenCount) }
+    }
+
     /// Does something between two steps; `nil` after the end.
     func perform<Result: Sendable>(_ body: @escaping @Sendable (ServingLoop) -> Result) async -> Result? {
         await withCheckedContinuation { continuation in

@@ -72,11 +72,14 @@ extension JSONWriter {
     }
 
     /// Writes which positions a cache holds, layer by layer and head by head.
-    mutating func cacheView(_ view: CacheTrace.Moment) {
+    mutating func cacheView(_ view: CacheTrace.Moment, fullBytes: Int? = nil) {
         object { json in
+            json.member("policy", view.report.policy)
+            json.member("budget", optional: view.report.budget.map(\.description))
             json.member("generated_tokens", view.generatedTokens)
             json.member("tokens", view.report.tokenCount)
             json.member("bytes", view.report.use.bytes)
+            if let fullBytes { json.member("full_bytes", fullBytes) }
             json.key("layers")
             json.array { json in for layer in view.layers { json.layer(layer) } }
         }

@@ -61,7 +61,7 @@ struct ChatShape: Sendable {
         if asked.showsCache { json.cacheStatistics(end) }
         if asked.showsCacheView, let view = end.view {
             json.key("kv_view")
-            json.cacheView(view)
+            json.cacheView(view, fullBytes: end.fullCacheBytes)
         }
     }
 

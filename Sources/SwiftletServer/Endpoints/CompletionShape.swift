@@ -78,7 +78,7 @@ struct CompletionShape: Sendable {
         if asked.showsCache { json.cacheStatistics(end) }
         if asked.showsCacheView, let view = end.view {
             json.key("kv_view")
-            json.cacheView(view)
+            json.cacheView(view, fullBytes: end.fullCacheBytes)
         }
     }
 

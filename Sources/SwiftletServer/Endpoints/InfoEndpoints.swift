@@ -1,4 +1,3 @@
-import CSwiftletPage
 import HTTPTypes
 import SwiftletEngine
 import SwiftletFormats
@@ -32,21 +31,17 @@ struct InfoEndpoints: Sendable {
     /// `GET /`: the web page.
     func page(_: ServerRequest) throws(APIError) -> Answer {
         guard context.settings.showsPage else { throw APIError(.notFound, "the web page is switched off") }
-        let bytes = UnsafeRawBufferPointer(start: swiftlet_page_bytes(), count: swiftlet_page_size())
-        var reply = Reply(contentType: "text/html; charset=utf-8", body: Array(bytes))
-        for (name, value) in Self.pageHeaders {
+        let nonce = Identifier.make("")
+        var reply = Reply(contentType: "text/html; charset=utf-8", body: WebPage.shared.bytes(nonce: nonce))
+        reply.headers[.cacheControl] = "no-store"
+        for (name, value) in [
+            ("Content-Security-Policy", WebPage.contentSecurityPolicy(nonce: nonce)),
+            ("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"),
+        ] {
             if let name = HTTPField.Name(name) { reply.headers[name] = value }
         }
         return .whole(reply)
     }
-
-    /// The page loads nothing from elsewhere, and no other page can frame it.
-    private static let pageHeaders = [
-        "Content-Security-Policy":
-            "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data:; "
-            + "connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-        "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer",
-    ]
 
     /// `GET /metrics`.
     func metrics(_: ServerRequest) throws(APIError) -> Answer {

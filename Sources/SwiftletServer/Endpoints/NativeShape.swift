@@ -73,7 +73,7 @@ struct NativeShape: Sendable {
                 if asked.showsCache { json.cacheStatistics(end) }
                 if asked.showsCacheView, let view = end.view {
                     json.key("kv_view")
-                    json.cacheView(view)
+                    json.cacheView(view, fullBytes: end.fullCacheBytes)
                 }
             }
         }

@@ -135,16 +135,20 @@ struct SlotEndpoints: Sendable {
     // MARK: Cache
 
     /// `GET /v1/cache/ID?choice=0`: which positions the cache of a running answer holds.
+    ///
+    /// With `if_running=1` the answer is `null`, and no error, where nothing is being written.
     func view(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.engine()
         let choice = request.query["choice"].flatMap(Int.init) ?? 0
         guard let id = request.parameters.first, choice >= 0,
             let view = await engine.scheduler.cacheView(of: id, choice: choice)
         else {
+            if request.query["if_running"] == "1" { return .json(Array("null".utf8)) }
             throw APIError(.notFound, "no such answer is being written", parameter: "id")
         }
+        let fullBytes = await engine.scheduler.fullCacheBytes(of: view.report.tokenCount)
         var json = JSONWriter()
-        json.cacheView(view)
+        json.cacheView(view, fullBytes: fullBytes)
         return .json(json.bytes)
     }
 }

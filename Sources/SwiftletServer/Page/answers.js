@@ -109,7 +109,7 @@ class Run {
             const start = performance.now();
             try {
                 const response = await server.open(path, undefined, this.abort.signal);
-                const view = response.status === 200 ? await response.json() : null;
+                const view = await response.json();
                 if (view && this.message.state === "running") this.trace.add(view);
             } catch (error) {
                 if (error.status !== 404) return;

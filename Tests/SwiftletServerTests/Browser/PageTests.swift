@@ -13,7 +13,8 @@ struct PageTests {
         width: Int = 1_300, isDark: Bool = false, _ body: (WebDriver) async throws -> Void
     ) async throws {
         let server = try await TestServer.shared.value
-        try await WebDriver.with(page: "http://127.0.0.1:\(server.port)/", width: width, isDark: isDark) { page in
+        try await WebDriver.with(page: "http://127.0.0.1:\(server.port)/", width: width, isDark: isDark) {
+            page in
             try await Self.prepare(page)
             try await body(page)
             #expect(try await page.text("problems") == "")
@@ -103,8 +104,10 @@ struct PageTests {
     func settings() async throws {
         try await withPage { page in
             try await page.click("#open-settings")
-            #expect(try await page.text("document.querySelectorAll('#policies option').length > 10") == "true")
-            try await page.run("byId('policies').value = 'snapkv'; byId('policies').dispatchEvent(new Event('change'))")
+            #expect(
+                try await page.text("document.querySelectorAll('#policies option').length > 10") == "true")
+            try await page.run(
+                "byId('policies').value = 'h2o'; byId('policies').dispatchEvent(new Event('change'))")
             for (name, text) in [
                 ("kv_budget", "25%"), ("max_tokens", "3"), ("temperature", "0.5"), ("seed", "7"),
                 ("system", "You tell stories."), ("top_k", "20"), ("min_p", "0.1"),
@@ -115,17 +118,19 @@ struct PageTests {
             try await page.type("Tell me a story" + Key.enter, into: "#input")
             try await page.wait(for: "sent.length === 1 && runs.size === 0")
             let sent = try await page.run("return sent[0]")
-            #expect(sent["kv_policy"]?.string == "snapkv" && sent["kv_budget"]?.string == "25%")
+            #expect(sent["kv_policy"]?.string == "h2o" && sent["kv_budget"]?.string == "25%")
             #expect(sent["kv_type_k"]?.string == "q8_0" && sent["kv_type_v"] == nil)
             #expect(sent["max_tokens"]?.int == 3 && sent["seed"]?.int == 7 && sent["top_k"]?.int == 20)
-            #expect(sent["temperature"]?.double == 0.5 && sent["min_p"]?.double == 0.1 && sent["top_p"] == nil)
+            #expect(
+                sent["temperature"]?.double == 0.5 && sent["min_p"]?.double == 0.1 && sent["top_p"] == nil)
             #expect(sent["messages"]?[0]?["role"]?.string == "system" && sent["messages"]?.count == 2)
             #expect(sent["stream"]?.bool == true && sent["model"]?.string == "tales")
             #expect(try await page.text("\(Self.lastMessage).state") == "done")
             #expect(try await page.text("document.querySelector('.problem:not([hidden])')") == "null")
 
             // A policy in words of the command line.
-            try await page.run("byId('policies').value = 'own'; byId('policies').dispatchEvent(new Event('change'))")
+            try await page.run(
+                "byId('policies').value = 'own'; byId('policies').dispatchEvent(new Event('change'))")
             try await page.run("byId('set-kv_policy').select()")
             try await page.type("streaming:sinks=2", into: "#set-kv_policy")
             try await page.type("Go on" + Key.enter, into: "#input")
@@ -141,9 +146,11 @@ struct PageTests {
             try await Self.lengthen(page, 300)
             try await page.run("settings.set('kv_policy', 'streaming'); settings.set('kv_budget', '24')")
             try await page.click("#open-cache")
-            try await page.type("Once upon a time there was a little bird in a big tree" + Key.enter, into: "#input")
+            try await page.type(
+                "Once upon a time there was a little bird in a big tree" + Key.enter, into: "#input")
             try await page.wait(for: "runs.size === 1 && cacheView.trace?.moment")
-            #expect(try await page.text("document.querySelector('#cache-policy .live')?.textContent") == "live")
+            #expect(
+                try await page.text("document.querySelector('#cache-policy .live')?.textContent") == "live")
             try await page.wait(for: "cacheView.trace.history.length > 2")
             try await page.wait(for: "runs.size === 0")
 
@@ -170,12 +177,13 @@ struct PageTests {
             #expect(view["gone"]?.int == read - 24 && view["answer"]?.int == read - prompt)
             #expect(view["colours"]?.int ?? 0 > 4)
             #expect(view["rows"]?.double == 24)
-            #expect((view["held"]?.double ?? 0) * 5 < view["full"]?.double ?? 0)
+            #expect((view["held"]?.double ?? 0) * 3 < view["full"]?.double ?? 0)
 
             // Tokens and the map tell what they are.
             try await page.run("document.querySelector('#cache-tokens [data-position=\"0\"]').focus()")
             let detail = "byId('cache-detail').textContent"
-            #expect(try await page.text(detail).contains("in \(layers) of \(layers) layers (0–\(layers - 1))"))
+            #expect(
+                try await page.text(detail).contains("in \(layers) of \(layers) layers (0–\(layers - 1))"))
             try await page.press(Key.right + Key.right + Key.right + Key.right)
             #expect(try await page.text(detail).contains("position 4, in none of \(layers) layers"))
             try await page.run("byId('cache-map').focus()")
@@ -227,8 +235,12 @@ struct PageTests {
             try await page.type("<img src=x onerror=alert(1)>" + Key.enter, into: "#input")
             try await page.wait(for: "runs.size === 0 && \(Self.lastMessage).content.length > 100")
             for _ in 0..<2 {
-                try await page.wait(for: "document.querySelector('.assistant .markdown').textContent.length > 100")
-                #expect(try await page.text("document.querySelectorAll('#app :is(img, iframe, script, style, object)').length") == "0")
+                try await page.wait(
+                    for: "document.querySelector('.assistant .markdown').textContent.length > 100")
+                #expect(
+                    try await page.text(
+                        "document.querySelectorAll('#app :is(img, iframe, script, style, object)').length")
+                        == "0")
                 #expect(try await page.text("document.title").hasPrefix("<img src=x"))
                 #expect(try await page.text("document.querySelector('.reasoning').open") == "false")
                 try await page.run("location.reload()")
@@ -279,13 +291,18 @@ struct PageTests {
         let policy = try #require(first.headers["content-security-policy"])
         #expect(policy.contains("default-src 'none'") && !policy.contains("unsafe"))
         #expect(policy != second.headers["content-security-policy"], "a new nonce every time")
-        let nonce = try #require(policy.components(separatedBy: "'nonce-").dropFirst().first?.prefix { $0 != "'" })
+        let nonce = try #require(
+            policy.components(separatedBy: "'nonce-").dropFirst().first?.prefix { $0 != "'" })
         #expect(first.text.components(separatedBy: " nonce=\"\(nonce)\"").count > 10)
         // One file: nothing is loaded from anywhere.
-        for mark in ["<link rel=\"stylesheet\"", "<script src", "@import", "url(", "\0", " onclick=", " style="] {
+        for mark in [
+            "<link rel=\"stylesheet\"", "<script src", "@import", "url(", "\0", " onclick=", " style=",
+        ] {
             #expect(!first.text.contains(mark), "\(mark)")
         }
-        #expect(first.text.components(separatedBy: "</script>").count == first.text.components(separatedBy: "<script").count)
+        #expect(
+            first.text.components(separatedBy: "</script>").count
+                == first.text.components(separatedBy: "<script").count)
     }
 
     // MARK: What lasts
@@ -310,7 +327,9 @@ struct PageTests {
             #expect(try await page.text("document.querySelectorAll('article').length") == "2")
             try await page.click("#conversations li:last-child [aria-label^='Delete']")
             #expect(try await page.text("document.querySelectorAll('#conversations li').length") == "1")
-            #expect(try await page.text("Object.keys(localStorage).filter(key => key.includes('conversation')).length") == "1")
+            #expect(
+                try await page.text(
+                    "Object.keys(localStorage).filter(key => key.includes('conversation')).length") == "1")
             try await page.click("#toast button")
             #expect(try await page.text("document.querySelectorAll('#conversations li').length") == "2")
             #expect(try await page.text("document.querySelectorAll('[aria-label^=Export]').length") == "2")
@@ -344,7 +363,8 @@ struct PageTests {
             try await page.run("settings.set('kv_policy', 'nonsense')")
             try await page.type("One" + Key.enter, into: "#input")
             try await page.wait(for: "document.querySelector('.problem:not([hidden])')")
-            #expect(try await page.text("document.querySelector('.problem').textContent").contains("nonsense"))
+            #expect(
+                try await page.text("document.querySelector('.problem').textContent").contains("nonsense"))
             try await page.run("settings.set('kv_policy', '')")
             try await page.type("Two" + Key.enter, into: "#input")
             try await page.wait(for: "runs.size === 0 && \(Self.lastMessage).state === 'done'")
@@ -369,7 +389,8 @@ struct PageTests {
                 try await Self.lengthen(page, 3)
                 try await page.type("One" + Key.enter, into: "#input")
                 try await page.wait(for: "runs.size === 0 && \(Self.lastMessage).state === 'done'")
-                #expect(try await page.text("JSON.stringify({ ...localStorage }).includes('sesame')") == "false")
+                #expect(
+                    try await page.text("JSON.stringify({ ...localStorage }).includes('sesame')") == "false")
             }
         }
     }
@@ -394,7 +415,9 @@ struct PageTests {
             try await page.press(Key.escape)
             #expect(try await page.text("byId('panel').hidden") == "true")
             try await page.press("n", holding: Key.alt)
-            #expect(try await page.text("document.activeElement.id + messagesView.conversation.messages.length") == "input0")
+            #expect(
+                try await page.text("document.activeElement.id + messagesView.conversation.messages.length")
+                    == "input0")
 
             // Round the page with the tab key: every stop can be seen, and has a name.
             try await page.run("document.activeElement.blur()")
@@ -411,9 +434,14 @@ struct PageTests {
                     """)
                 guard stop["isBody"]?.bool == false else { continue }
                 stops.insert(stop["id"]?.string ?? "")
-                #expect(stop["isSeen"]?.bool == true && stop["name"]?.string?.isEmpty == false, "\(stop["id"]?.string ?? "")")
+                #expect(
+                    stop["isSeen"]?.bool == true && stop["name"]?.string?.isEmpty == false,
+                    "\(stop["id"]?.string ?? "")")
             }
-            #expect(stops.isSuperset(of: ["new", "theme", "open-settings", "open-cache", "input", "send", "messages"]))
+            #expect(
+                stops.isSuperset(of: [
+                    "new", "theme", "open-settings", "open-cache", "input", "send", "messages",
+                ]))
         }
     }
 
@@ -429,7 +457,9 @@ struct PageTests {
                         && (box.right > innerWidth + 1 || box.left < -1);
                 }).map(element => element.id || element.className)
                 """
-            try await page.type("Tell me a story of a very, very longwordwithoutanyspacesinitatall" + Key.enter, into: "#input")
+            try await page.type(
+                "Tell me a story of a very, very longwordwithoutanyspacesinitatall" + Key.enter,
+                into: "#input")
             try await page.wait(for: "runs.size === 0")
             #expect(try await page.text(wide) == "")
             try await page.click("#open-cache")

@@ -140,7 +140,9 @@ final class WebDriver {
     // MARK: What a test does
 
     /// Goes to a page.
-    func open(_ page: String) async throws { try await send("POST", session + "/url") { $0.member("url", page) } }
+    func open(_ page: String) async throws {
+        try await send("POST", session + "/url") { $0.member("url", page) }
+    }
 
     /// Runs a function body in the page.
     ///
