@@ -1,4 +1,5 @@
 import AsyncHTTPClient
+import NIOCore
 public import SwiftletTensor
 import Synchronization
 
@@ -46,10 +47,10 @@ public struct LoadGenerator: Sendable {
         _ requests: [LoadRequest], _ client: LoadClient, _ progress: @escaping @Sendable (Int) -> Void
     ) async -> LoadReport {
         let start = ContinuousClock.now
-        let done = Atomic(0)
+        let done = Counter()
         @Sendable func send(_ request: LoadRequest) async -> LoadOutcome {
             let outcome = await client.send(request, since: start)
-            progress(done.add(1, ordering: .relaxed).newValue)
+            progress(done.next() + 1)
             return outcome
         }
         let outcomes: [LoadOutcome]
@@ -64,13 +65,13 @@ public struct LoadGenerator: Sendable {
         _ requests: [LoadRequest], clients: Int,
         _ send: @escaping @Sendable (LoadRequest) async -> LoadOutcome
     ) async -> [LoadOutcome] {
-        let next = Atomic(0)
+        let indices = Counter()
         let answers = await withTaskGroup(of: [(Int, LoadOutcome)].self) { group in
             for _ in 0..<min(clients, requests.count) {
                 group.addTask {
                     var answers: [(Int, LoadOutcome)] = []
                     while true {
-                        let index = next.add(1, ordering: .relaxed).oldValue
+                        let index = indices.next()
                         guard index < requests.count else { return answers }
                         answers.append((index, await send(requests[index])))
                     }
@@ -96,4 +97,11 @@ public struct LoadGenerator: Sendable {
         }
         return answers.sorted { $0.0 < $1.0 }.map(\.1)
     }
+}
+
+/// Counts from 0, from any task.
+private final class Counter: Sendable {
+    private let count = Atomic(0)
+
+    func next() -> Int { count.add(1, ordering: .relaxed).oldValue }
 }

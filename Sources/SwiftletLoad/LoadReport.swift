@@ -18,7 +18,7 @@ public struct LoadReport: Sendable {
         /// The smallest value that at least this share of the values does not exceed; 0 without any.
         public func percentile(_ percent: Double) -> Double {
             guard !sorted.isEmpty else { return 0 }
-            let rank = Int((percent / 100 * Double(sorted.count)).rounded(.up))
+            let rank = Int((percent * Double(sorted.count) / 100).rounded(.up))
             return sorted[min(max(rank, 1), sorted.count) - 1]
         }
     }

@@ -1,6 +1,7 @@
 import SwiftletEngine
 import SwiftletFormats
 import SwiftletGrammar
+import SwiftletModels
 import SwiftletTensor
 import SwiftletText
 import Testing

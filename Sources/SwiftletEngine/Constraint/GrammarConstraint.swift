@@ -1,4 +1,5 @@
 public import SwiftletGrammar
+import SwiftletModels
 public import SwiftletTensor
 public import SwiftletText
 import Synchronization

@@ -187,7 +187,7 @@ final class WebDriver {
             json.member("using", "css selector")
             json.member("value", selector)
         }
-        guard let id = found.members.makeIterator().next()?.value.string else {
+        guard let id = found.members.first(where: { _ in true })?.value.string else {
             throw Failure(description: "no element \(selector)")
         }
         return id
