@@ -11,7 +11,7 @@ struct WebPage: Sendable {
         (0..<swiftlet_page_file_count()).map { index in
             let file = swiftlet_page_file_at(index)
             let bytes = UnsafeRawBufferPointer(start: file.bytes, count: file.size)
-            return (String(cString: file.name), String(decoding: bytes, as: UTF8.self))
+            return (name: String(cString: file.name), text: String(decoding: bytes, as: UTF8.self))
         })
 
     /// Puts a page together.

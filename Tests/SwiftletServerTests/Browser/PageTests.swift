@@ -244,7 +244,7 @@ struct PageTests {
                         == "0")
                 #expect(try await page.text("document.title").hasPrefix("<img src=x"))
                 #expect(try await page.text("document.querySelector('.reasoning').open") == "false")
-                try await page.run("location.reload()")
+                try await page.reload()
                 try await Self.prepare(page)
             }
         }
@@ -319,7 +319,7 @@ struct PageTests {
             try await page.click("#new")
             try await page.type("Second" + Key.enter, into: "#input")
             try await page.wait(for: "runs.size === 0")
-            try await page.run("location.reload()")
+            try await page.reload()
             try await Self.prepare(page)
             #expect(try await page.text("messagesView.conversation.title") == "Second")
             #expect(try await page.text("byId('set-seed').value") == "11")
@@ -377,14 +377,14 @@ struct PageTests {
     @Test("a server with keys is opened with one, which is not kept beyond the tab")
     func apiKey() async throws {
         var settings = ServerSettings()
-        settings.keys = APIKeys(["open sesame"])
+        settings.keys = APIKeys(["open-sesame"])
         try await TestServer.with(settings) { server in
             try await WebDriver.with(page: "http://127.0.0.1:\(server.port)/") { page in
                 try await page.wait(for: "!byId('notice').hidden")
                 #expect(try await page.text("byId('notice').textContent").contains("API key"))
                 try await page.click("#notice button")
                 #expect(try await page.text("document.activeElement.id") == "set-key")
-                try await page.press("open sesame" + Key.tab)
+                try await page.press("open-sesame" + Key.tab)
                 try await page.wait(for: "byId('notice').hidden && settings.properties")
                 try await Self.prepare(page)
                 try await Self.lengthen(page, 3)

@@ -144,6 +144,9 @@ final class WebDriver {
         try await send("POST", session + "/url") { $0.member("url", page) }
     }
 
+    /// Loads the page again.
+    func reload() async throws { try await send("POST", session + "/refresh") }
+
     /// Runs a function body in the page.
     ///
     /// - Parameter arguments: texts, `arguments[0]` and so on.
