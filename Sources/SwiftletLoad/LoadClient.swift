@@ -61,6 +61,8 @@ struct LoadClient: Sendable {
     private func request(_ path: String, body: [UInt8]?) -> HTTPClientRequest {
         var request = HTTPClientRequest(url: options.url + path)
         request.method = body == nil ? .GET : .POST
+        // Some servers end connections between two requests without a word; a new one each time costs little.
+        request.headers.add(name: "Connection", value: "close")
         if let key = options.apiKey { request.headers.add(name: "Authorization", value: "Bearer \(key)") }
         if let body {
             request.headers.add(name: "Content-Type", value: "application/json")
