@@ -12,6 +12,7 @@ extension CommandTests {
             "help texts are as recorded",
             arguments: [
                 "", "run", "chat", "serve", "tokenize", "detokenize", "inspect", "logits", "synth", "bench",
+                "bench model",
                 "bench serve",
                 "quantize", "kv", "kv list", "kv trace", "kv profile", "eval", "eval ppl", "eval kl",
                 "eval calibration", "eval needle", "eval tasks", "eval compare", "plan",
