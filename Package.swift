@@ -69,7 +69,7 @@ let package = Package(
             name: "SwiftletServer",
             dependencies: [
                 "SwiftletEngine", "SwiftletTemplate", "SwiftletText", "SwiftletFormats", "SwiftletModels",
-                "SwiftletCache", "SwiftletTensor", "CSwiftletPage",
+                "SwiftletCache", "SwiftletGrammar", "SwiftletTensor", "CSwiftletPage",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),

@@ -10,11 +10,12 @@ struct ChatCompletions: Sendable {
     func callAsFunction(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.engine()
         var fields = try RequestFields(body: request.body)
-        let chat = try ChatFields.read(&fields, context.settings)
+        var chat = try ChatFields.read(&fields, context.settings)
         var asked = try GenerationFields(&fields, engine, context.settings)
         try Self.readLogprobs(&fields, into: &asked)
         try Self.refuseOthers(&fields)
         try fields.finish()
+        try chat.constrain(&asked.options, engine)
         let rendered = try chat.render(engine)
         asked.options.addStops(of: engine.template, engine.tokenizer)
         let shape = ChatShape(engine: engine, model: context.modelName, asked: asked, prompt: rendered)

@@ -10,12 +10,13 @@ struct Messages: Sendable {
         let engine = try context.host.engine()
         var fields = try RequestFields(body: request.body)
         guard fields.has("max_tokens") else { throw fields.missing("max_tokens") }
-        let chat = try MessagesFields.read(&fields, context.settings)
+        var chat = try MessagesFields.read(&fields, context.settings)
         let stops = try fields.strings("stop_sequences", maximum: 64) ?? []
         var asked = try GenerationFields(&fields, engine, context.settings, lengths: ["max_tokens"])
         guard asked.choiceCount == 1 else { throw .refused("n", "there is one answer") }
         try fields.finish()
         asked.options.stopStrings += stops.filter { !$0.isEmpty }
+        try chat.constrain(&asked.options, engine)
         let rendered = try chat.render(engine)
         asked.options.addStops(of: engine.template, engine.tokenizer)
         let shape = MessageShape(

@@ -8,7 +8,7 @@ struct Responses: Sendable {
     func callAsFunction(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.engine()
         var fields = try RequestFields(body: request.body)
-        let chat = try ResponsesFields.read(&fields, context.settings)
+        var chat = try ResponsesFields.read(&fields, context.settings)
         var asked = try GenerationFields(
             &fields, engine, context.settings, lengths: ["max_output_tokens", "max_tokens"])
         guard asked.choiceCount == 1 else { throw .refused("n", "there is one answer") }
@@ -16,6 +16,7 @@ struct Responses: Sendable {
             throw .refused("top_logprobs", "use /v1/chat/completions")
         }
         try fields.finish()
+        try chat.constrain(&asked.options, engine)
         let rendered = try chat.render(engine, field: "input")
         asked.options.addStops(of: engine.template, engine.tokenizer)
         let shape = ResponseShape(

@@ -133,38 +133,59 @@ enum ChatFields {
     private static func readTools(
         _ fields: inout RequestFields, into chat: inout ChatRequest
     ) throws(APIError) {
-        var tools: [TemplateValue] = []
+        var tools: [ChatTool] = []
         for (index, json) in (try fields.array("tools", maximum: toolLimit) ?? []).enumerated() {
             let name = "\(fields.path("tools"))[\(index)]"
             var tool = try RequestFields(json, named: name)
             guard try tool.choice("type", ["function"]) != nil else { throw tool.missing("type") }
             guard var function = try tool.object("function") else { throw tool.missing("function") }
-            guard try function.string("name")?.isEmpty == false else { throw function.missing("name") }
-            _ = try function.string("description")
-            _ = try function.object("parameters")
-            if try function.bool("strict") == true {
-                throw .refused(function.path("strict"), "this server does not constrain answers")
-            }
-            try function.finish()
+            tools.append(try self.function(&function, TemplateValue(json)))
             try tool.finish()
-            tools.append(TemplateValue(json))
         }
-        let choice = try toolChoice(&fields, hasTools: !tools.isEmpty)
-        if choice != "none", !tools.isEmpty { chat.settings.tools = tools }
+        let field = fields.path("tool_choice")
+        try chat.take(tools, try toolChoice(&fields), field: field)
         _ = try fields.bool("parse_tool_calls")
     }
 
-    private static func toolChoice(_ fields: inout RequestFields, hasTools: Bool) throws(APIError) -> String {
-        guard let value = fields.value("tool_choice") else { return "auto" }
+    /// Name, description and schema of a tool.
+    static func function(
+        _ fields: inout RequestFields, _ value: TemplateValue?, ignoring others: [String] = []
+    ) throws(APIError) -> ChatTool {
+        guard let name = try fields.string("name"), !name.isEmpty else { throw fields.missing("name") }
+        let description = try fields.string("description")
+        let schema = try fields.object("parameters")?.json
+        let isStrict = try fields.bool("strict") ?? false
+        fields.accept(others)
+        try fields.finish()
+        var function: TemplateObject = ["name": .string(name)]
+        if let description { function["description"] = .string(description) }
+        if let schema { function["parameters"] = TemplateValue(schema) }
+        let made: TemplateValue = ["type": "function", "function": .object(function)]
+        return ChatTool(
+            field: String(fields.path("").dropLast()), name: name, value: value ?? made, schema: schema,
+            isStrict: isStrict)
+    }
+
+    /// `tool_choice` as a word or as the name of a tool.
+    static func toolChoice(_ fields: inout RequestFields) throws(APIError) -> ToolChoice {
+        guard let value = fields.value("tool_choice") else { return .auto }
         if value.kind == .object {
-            throw .refused(fields.path("tool_choice"), "this server does not constrain answers; use \"auto\"")
+            var choice = try RequestFields(value, named: fields.path("tool_choice"))
+            guard try choice.choice("type", ["function"]) != nil else { throw choice.missing("type") }
+            var name = try choice.string("name")
+            if var function = try choice.object("function") {
+                name = try function.string("name")
+                try function.finish()
+            }
+            try choice.finish()
+            guard let name else { throw choice.missing("function") }
+            return .named(name)
         }
-        let choice = try fields.choice("tool_choice", ["auto", "none", "required"]) ?? "auto"
-        if choice == "required" {
-            throw .refused(
-                fields.path("tool_choice"), "\"required\" needs constrained answers; use \"auto\"")
+        switch try fields.choice("tool_choice", ["auto", "none", "required"]) {
+        case "none": return .none
+        case "required": return .required
+        default: return .auto
         }
-        return choice
     }
 
     // MARK: Template

@@ -1,4 +1,5 @@
 import SwiftletEngine
+import SwiftletFormats
 import SwiftletTemplate
 import SwiftletTensor
 
@@ -6,6 +7,12 @@ import SwiftletTensor
 struct ChatRequest {
     var messages: [ChatMessage] = []
     var settings = ChatSettings()
+    /// What the answer must satisfy, and the field that says so; of the responses interface only.
+    var answerSchema: (field: String, schema: JSON)?
+    /// Whether the answer must be a JSON object; of the responses interface only.
+    var isJSONObject = false
+    /// The tools of which one must be called; `nil` leaves that to the model.
+    var demanded: [ChatTool]?
     /// Whether thoughts are told apart from the answer.
     var splitsReasoning = true
     /// Whether calls of tools are told apart.

@@ -128,7 +128,7 @@ enum MessagesFields {
     private static func readTools(
         _ fields: inout RequestFields, into chat: inout ChatRequest
     ) throws(APIError) {
-        var tools: [TemplateValue] = []
+        var tools: [ChatTool] = []
         for (index, json) in (try fields.array("tools", maximum: 1_024) ?? []).enumerated() {
             var tool = try RequestFields(json, named: "tools[\(index)]")
             let type = try tool.string("type") ?? "custom"
@@ -140,19 +140,32 @@ enum MessagesFields {
             var function: TemplateObject = ["name": .string(name)]
             if let text = try tool.string("description") { function["description"] = .string(text) }
             function["parameters"] = TemplateValue(schema.json)
+            let isStrict = try tool.bool("strict") ?? false
             tool.accept(["cache_control", "input_examples"])
             try tool.finish()
-            tools.append(["type": "function", "function": .object(function)])
+            tools.append(
+                ChatTool(
+                    field: "tools[\(index)]", name: name,
+                    value: ["type": "function", "function": .object(function)], schema: schema.json,
+                    isStrict: isStrict))
         }
-        var kind = "auto"
-        if var choice = try fields.object("tool_choice") {
-            kind = try choice.choice("type", ["auto", "any", "tool", "none"]) ?? "auto"
-            guard kind == "auto" || kind == "none" else {
-                throw .refused("tool_choice", "\"\(kind)\" needs constrained answers; use \"auto\"")
-            }
-            choice.accept(["disable_parallel_tool_use"])
-            try choice.finish()
+        try chat.take(tools, try toolChoice(&fields), field: "tool_choice")
+    }
+
+    private static func toolChoice(_ fields: inout RequestFields) throws(APIError) -> ToolChoice {
+        guard var choice = try fields.object("tool_choice") else { return .auto }
+        let kind = try choice.choice("type", ["auto", "any", "tool", "none"])
+        let name = try choice.string("name")
+        choice.accept(["disable_parallel_tool_use"])
+        try choice.finish()
+        switch kind {
+        case nil: throw choice.missing("type")
+        case "none": return .none
+        case "any": return .required
+        case "tool":
+            guard let name else { throw choice.missing("name") }
+            return .named(name)
+        default: return .auto
         }
-        if kind != "none", !tools.isEmpty { chat.settings.tools = tools }
     }
 }

@@ -70,45 +70,36 @@ enum ResponsesFields {
     private static func readTools(
         _ fields: inout RequestFields, into chat: inout ChatRequest
     ) throws(APIError) {
-        var tools: [TemplateValue] = []
+        var tools: [ChatTool] = []
         for (index, json) in (try fields.array("tools", maximum: 1_024) ?? []).enumerated() {
             var tool = try RequestFields(json, named: "tools[\(index)]")
-            let type = try tool.string("type") ?? ""
-            guard type == "function" else {
+            guard try tool.string("type") == "function" else {
                 throw .refused(tool.path("type"), "this server has no tools of its own")
             }
-            guard let name = try tool.string("name"), !name.isEmpty else { throw tool.missing("name") }
-            var function: TemplateObject = ["name": .string(name)]
-            if let text = try tool.string("description") { function["description"] = .string(text) }
-            if let schema = try tool.object("parameters") {
-                function["parameters"] = TemplateValue(schema.json)
-            }
-            if try tool.bool("strict") == true {
-                throw .refused(tool.path("strict"), "this server does not constrain answers")
-            }
-            try tool.finish()
-            tools.append(["type": "function", "function": .object(function)])
+            tools.append(try ChatFields.function(&tool, nil))
         }
-        var choice = "auto"
-        if let value = fields.value("tool_choice") {
-            guard let word = value.string, word == "auto" || word == "none" else {
-                throw .refused("tool_choice", "this server does not constrain answers; use \"auto\"")
-            }
-            choice = word
+        try chat.take(tools, try ChatFields.toolChoice(&fields), field: "tool_choice")
+    }
+
+    /// The form of the answer.
+    private static func readFormat(
+        _ format: inout RequestFields, into chat: inout ChatRequest
+    ) throws(APIError) {
+        let type = try format.choice("type", ["text", "json_object", "json_schema"])
+        if type == "json_schema" {
+            guard let schema = format.value("schema") else { throw format.missing("schema") }
+            chat.answerSchema = (format.path("schema"), schema)
         }
-        if choice != "none", !tools.isEmpty { chat.settings.tools = tools }
+        format.accept(["name", "description", "strict"])
+        try format.finish()
+        chat.isJSONObject = type == "json_object"
     }
 
     private static func readOthers(
         _ fields: inout RequestFields, into chat: inout ChatRequest
     ) throws(APIError) {
         if var text = try fields.object("text") {
-            if var format = try text.object("format") {
-                guard try format.string("type") ?? "text" == "text" else {
-                    throw .refused("text.format", "this server does not constrain answers")
-                }
-                try format.finish()
-            }
+            if var format = try text.object("format") { try readFormat(&format, into: &chat) }
             text.accept(["verbosity"])
             try text.finish()
         }
