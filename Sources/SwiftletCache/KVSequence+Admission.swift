@@ -72,6 +72,7 @@ extension KVSequence {
         self.init(forking: other)
         retrieval = nil
         try truncate(to: count)
+        pastPeakBytes = 0
         retrieval = policy.retrieval
         compressor = nil
         needs = KVEvidence()

@@ -64,17 +64,19 @@ extension KVSequence {
     /// What is held.
     public var use: KVUse {
         var use = KVUse()
-        for state in states {
-            let positions = state.slot.positionBytes
-            use.positions += positions
-            use.pages += state.slot.heldBytes - positions
-            use.evidence += state.evidenceBytes
+        states.withUnsafeBufferPointer { states in  // in place: users of copies would have to be counted
+            for index in states.indices {
+                let positions = states[index].slot.positionBytes
+                use.positions += positions
+                use.pages += states[index].slot.heldBytes - positions
+                use.evidence += states[index].evidenceBytes
+            }
         }
         use.index = retrieval?.heldBytes ?? 0
         return use
     }
 
-    func notePeak() { peakBytes = max(peakBytes, heldBytes) }
+    func notePeak() { pastPeakBytes = max(pastPeakBytes, heldBytes) }
 
     /// The most bytes of rows, positions and evidence while a prompt of `count` more tokens is read.
     ///

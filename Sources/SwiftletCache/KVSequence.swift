@@ -18,7 +18,9 @@ public final class KVSequence {
     public private(set) var length = 0
 
     /// The most bytes of rows, positions and evidence that were ever held at once.
-    public internal(set) var peakBytes = 0
+    public var peakBytes: Int { max(pastPeakBytes, heldBytes) }
+    /// The most bytes when rows were added or dropped.
+    var pastPeakBytes = 0
     /// Called for every row that takes in evicted ones.
     package var didMerge: ((_ layer: Int, _ head: Int, _ position: Int32) -> Void)?
     /// What attention of the last generated token read, by layer.
@@ -146,7 +148,8 @@ public final class KVSequence {
     /// Marks `count` tokens as seen, after they have been through all layers.
     package func advance(by count: Int) {
         length += count
-        notePeak()
+        // A cache that only grows holds most now, whenever that is asked.
+        if count > 1 || compressor != nil || format.ages { notePeak() }
     }
 
     /// Takes back the tokens from `position` on, as after a rejected speculation.
@@ -156,6 +159,7 @@ public final class KVSequence {
     /// try the tokens on a fork.
     package func truncate(to position: Int) throws(SwiftletError) {
         precondition(position <= length, "cannot truncate \(length) tokens to \(position)")
+        notePeak()
         for index in states.indices { try states[index].truncate(to: position) }
         retrieval?.truncate(to: position)
         length = position

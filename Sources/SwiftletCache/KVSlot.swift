@@ -37,7 +37,7 @@ package struct KVSlot {
     }
 
     /// Bytes of all pages and positions.
-    package var heldBytes: Int { heads.reduce(0) { $0 + $1.heldBytes } }
+    package var heldBytes: Int { sum { $0.pointee.heldBytes } }
 
     /// Bytes of pages and positions that a KV head needs for so many rows, new or aged as far as they go.
     func byteCount(ofRows count: Int, aged: Bool) throws(SwiftletError) -> Int {
@@ -48,10 +48,26 @@ package struct KVSlot {
     var keyBytes: Int { heads.reduce(0) { $0 + $1.rowCount * $1.geometry.keyRowBytes } }
 
     /// Bytes of the positions among them.
-    var positionBytes: Int { heads.reduce(0) { $0 + $1.positionBytes } }
+    var positionBytes: Int { sum { $0.pointee.positionBytes } }
 
     /// What a query reads that sees the rows from a position on; `nil` is all.
-    func read(from first: Int32?) -> KVRead { heads.reduce(KVRead()) { $0 + $1.read(from: first) } }
+    func read(from first: Int32?) -> KVRead {
+        heads.withUnsafeBufferPointer { heads in
+            var read = KVRead()
+            for head in heads.indices { read = read + heads[head].read(from: first) }
+            return read
+        }
+    }
+
+    /// A sum over the heads, none of which is copied: this is asked for every layer and token.
+    private func sum(_ number: (UnsafePointer<KVHead>) -> Int) -> Int {
+        heads.withUnsafeBufferPointer { heads in
+            guard let first = heads.baseAddress else { return 0 }
+            var sum = 0
+            for head in heads.indices { sum += number(first + head) }
+            return sum
+        }
+    }
 
     /// What a query reads that looks at so many rows of each KV head.
     func read(rows: [Int]) -> KVRead { zip(heads, rows).reduce(KVRead()) { $0 + $1.0.read(rows: $1.1) } }

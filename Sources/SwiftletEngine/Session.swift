@@ -149,7 +149,7 @@ public final class Session {
 
     /// The most bytes of the cache ever held at once.
     public var peakCacheBytes: Int {
-        max(ownsPool ? sequence.pool.peakBytes : 0, sequence.peakBytes, sequence.heldBytes)
+        max(ownsPool ? sequence.pool.peakBytes : 0, sequence.peakBytes)
     }
 
     /// Threads in use.

@@ -175,7 +175,7 @@ final class ServingLoop {
 
     /// Policies that are counted apart: those who ask can write any number of combinations.
     private static let mostPolicies = 64
-    private static let publishingInterval = Duration.milliseconds(20)
+    private static let publishingInterval = Duration.milliseconds(50)
 
     /// Shows other threads what is going on; not after every step, if these are short.
     private func publish(always: Bool) {
@@ -185,25 +185,28 @@ final class ServingLoop {
         var snapshot = counters
         snapshot.runningRequests = running.count
         snapshot.memoryBytes = setup.memoryBytes
-        snapshot.heldBytes = heldBytes
-        snapshot.peakBytes = counters.peakBytes
         snapshot.promisedBytes = promisedBytes
         snapshot.keptPrompts = kept.count
         snapshot.keptBytes = kept.byteCount
+        snapshot.heldBytes = setup.pool.heldBytes + kept.bytesBesidePages
         for job in reading {
             guard let session = job.session else { continue }
-            for slot in job.slots { show(job, session, slot) }
+            let use = session.sequence.use
+            snapshot.heldBytes += use.bytes - use.pages
             snapshot.policies[name(of: job.request.policy), default: .init()].add(
-                session.cacheBytes, full: fullBytes(session.tokens.count))
+                use.bytes, full: fullBytes(session.tokens.count))
+            for slot in job.slots { show(job, session, slot, use.bytes) }
         }
         for job in writing {
             for choice in job.choices where !choice.isFinished {
+                let use = choice.session.sequence.use
+                snapshot.heldBytes += use.bytes - use.pages
                 snapshot.generatingChoices += 1
-                show(job, choice.session, choice.slot)
+                snapshot.policies[name(of: job.request.policy), default: .init()].add(
+                    use.bytes, full: fullBytes(choice.session.tokens.count))
+                show(job, choice.session, choice.slot, use.bytes)
                 slots[choice.slot].state.generatedTokens = choice.state.tokens.count
                 slots[choice.slot].state.choice = choice.index
-                snapshot.policies[name(of: job.request.policy), default: .init()].add(
-                    choice.session.cacheBytes, full: fullBytes(choice.session.tokens.count))
             }
         }
         for index in slots.indices {
@@ -214,11 +217,11 @@ final class ServingLoop {
         setup.board.snapshot = snapshot
     }
 
-    private func show(_ job: ServingJob, _ session: Session, _ index: Int) {
+    private func show(_ job: ServingJob, _ session: Session, _ index: Int, _ bytes: Int) {
         slots[index].state.activity = job.choices.isEmpty ? .prompt : .generating
         slots[index].state.processedTokens = min(session.tokens.count, job.request.prompt.count)
         slots[index].state.reusedTokens = job.reusedTokens + job.restoredTokens
-        slots[index].state.heldBytes = session.cacheBytes
+        slots[index].state.heldBytes = bytes
     }
 }
 
