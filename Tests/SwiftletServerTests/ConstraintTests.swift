@@ -6,7 +6,7 @@ import Testing
 
 @Suite struct ConstraintTests {
     static let question =
-        #""messages": [{"role": "user", "content": "Write"}], "max_tokens": 60, "temperature": 0"#
+        #""messages": [{"role": "user", "content": "Write"}], "max_tokens": 200, "temperature": 0"#
     static let tool =
         #"{"type": "function", "function": {"name": "get_weather", "parameters": {"type": "object", "properties": {"n": {"type": "integer", "maximum": 99, "minimum": 10}}, "required": ["n"]}}}"#
 

@@ -149,9 +149,8 @@ struct PageTests {
             try await page.click("#open-cache")
             try await page.type(
                 "Once upon a time there was a little bird in a big tree" + Key.enter, into: "#input")
-            try await page.wait(for: "runs.size === 1 && cacheView.trace?.moment")
-            #expect(
-                try await page.text("document.querySelector('#cache-policy .live')?.textContent") == "live")
+            let mark = "document.querySelector('#cache-policy .live')?.textContent"
+            try await page.wait(for: "cacheView.trace?.moment && \(mark) === 'live'")
             try await page.wait(for: "cacheView.trace.history.length > 2")
             try await page.wait(for: "runs.size === 0")
 
