@@ -234,10 +234,7 @@ public final class KVSequence {
         let index = stateIndices[layer]
         states[index].record.record(rotated: queries.data, positions: queries.positions)
         let steps = phase == .decode ? needs.rollingRows : 0
-        guard let normalizers, needs.columnSums || steps > 0 || needs.tail != nil else {
-            return step.attend(into: output, normalizers: normalizers)
-        }
-        if needs.columnSums || steps > 0 {
+        if let normalizers, needs.columnSums || steps > 0 {
             let settled = needs.columnSums ? 0 : states[index].selector?.settledRows ?? 0
             step.attend(
                 into: output, normalizers: normalizers, from: settled, sums: needs.columnSums, steps: steps,
@@ -245,7 +242,7 @@ public final class KVSequence {
         } else {
             step.attend(into: output, normalizers: normalizers)
         }
-        if let tail = needs.tail, phase == .prefill {
+        if let normalizers, let tail = needs.tail, phase == .prefill {
             step.addTailSums(tail, to: &states[index].record, normalizers: normalizers)
         }
     }

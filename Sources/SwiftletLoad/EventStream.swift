@@ -29,9 +29,8 @@ struct EventStream {
             defer { (data, hasData) = ([], false) }
             return hasData ? data : nil
         }
-        let name = Array("data:".utf8)
-        guard line.starts(with: name) else { return nil }
-        var value = line.dropFirst(name.count)
+        guard line.starts(with: "data:".utf8) else { return nil }
+        var value = line.dropFirst("data:".utf8.count)
         if value.first == UInt8(ascii: " ") { value = value.dropFirst() }
         if hasData { data.append(UInt8(ascii: "\n")) }
         data += value

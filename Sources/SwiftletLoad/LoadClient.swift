@@ -1,6 +1,7 @@
 import AsyncHTTPClient
 import NIOCore
 import NIOHTTP1
+import SwiftletEngine
 import SwiftletFormats
 import SwiftletTensor
 
@@ -10,6 +11,8 @@ struct LoadClient: Sendable {
     let http: HTTPClient
     /// Most bytes of an answer that is no stream.
     private static let largestAnswer = 1 << 20
+    /// The data of the last event.
+    private static let end = Array("[DONE]".utf8)
 
     /// Sends one request and waits for the whole answer.
     func send(_ request: LoadRequest, since start: ContinuousClock.Instant) async -> LoadOutcome {
@@ -79,7 +82,7 @@ struct LoadClient: Sendable {
         for try await buffer in body {
             let now = (ContinuousClock.now - sent).seconds
             for event in stream.add(buffer.readableBytesView) {
-                if event == Array("[DONE]".utf8) {
+                if event == Self.end {
                     isDone = true
                 } else {
                     note(try JSON.parse(event, source: "an event"), at: now, in: &outcome)
@@ -112,8 +115,4 @@ struct LoadClient: Sendable {
         let json = try? JSON.parse(bytes, source: "an error")
         return json?["error"]?["message"]?.string ?? String(decoding: bytes.prefix(200), as: UTF8.self)
     }
-}
-
-extension Duration {
-    var seconds: Double { self / .seconds(1) }
 }

@@ -1,5 +1,6 @@
 import AsyncHTTPClient
 import NIOCore
+import SwiftletEngine
 public import SwiftletTensor
 import Synchronization
 

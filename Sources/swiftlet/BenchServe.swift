@@ -90,8 +90,9 @@ struct BenchServe: ParsableCommand {
     }
 
     func run() throws {
-        let generator = try LoadGenerator(try options())
-        let progress = LoadProgress(total: try options().requestCount)
+        let options = try options()
+        let generator = try LoadGenerator(options)
+        let progress = LoadProgress(total: options.requestCount)
         let report = try Blocking.run { try await generator.run { progress.update($0) } }
         progress.finish()
         try Console.write(isJSON ? Self.json(report) : Self.table(report))

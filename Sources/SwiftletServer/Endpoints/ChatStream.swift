@@ -37,18 +37,9 @@ struct ChatStream {
                 json.nullMember("content")
             }
         }
-        var failed = false
-        await run.forEach(pingSeconds: shape.asked.pingSeconds) { event in
-            switch event {
-            case .silence: await writer.ping()
-            case .generation(_, .failed(let error)):
-                await writer.failure(GenerationRun.error(error))
-                failed = true
-            case .generation(_, let event): await add(event)
-            }
-            return !writer.isBroken && !failed
-        }
-        guard !failed, result.isComplete else { return }
+        let failure = await run.stream(to: writer, pingSeconds: shape.asked.pingSeconds) { await add($1) }
+        if let failure { return await writer.failure(failure) }
+        guard result.isComplete else { return }
         if shape.asked.includesUsage { await usage() }
         await writer.done()
     }

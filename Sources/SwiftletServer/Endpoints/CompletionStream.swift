@@ -24,18 +24,9 @@ struct CompletionStream {
     }
 
     mutating func run(_ run: GenerationRun) async {
-        var failed = false
-        await run.forEach(pingSeconds: shape.asked.pingSeconds) { event in
-            switch event {
-            case .silence: await writer.ping()
-            case .generation(_, .failed(let error)):
-                await writer.failure(GenerationRun.error(error))
-                failed = true
-            case .generation(let prompt, let event): await add(event, prompt)
-            }
-            return !writer.isBroken && !failed
-        }
-        guard !failed, results.allSatisfy(\.isComplete) else { return }
+        let failure = await run.stream(to: writer, pingSeconds: shape.asked.pingSeconds) { await add($1, $0) }
+        if let failure { return await writer.failure(failure) }
+        guard results.allSatisfy(\.isComplete) else { return }
         if shape.asked.includesUsage {
             await writer.event { json in
                 shape.head(&json)

@@ -145,16 +145,11 @@ struct MessageStream {
 
     mutating func run(_ run: GenerationRun) async {
         await start()
-        await run.forEach(pingSeconds: shape.asked.pingSeconds) { event in
-            switch event {
-            case .silence: await send("ping") { _ in }
-            case .generation(_, .failed(let error)):
-                await writer.event(GenerationRun.error(error).body(.anthropic), name: "error")
-                return false
-            case .generation(_, let event): await add(event)
-            }
-            return !writer.isBroken
-        }
+        let failure = await run.stream(
+            to: writer, pingSeconds: shape.asked.pingSeconds,
+            ping: { await $0.event(name: "ping") { $0.member("type", "ping") } }
+        ) { await add($1) }
+        if let failure { await writer.event(failure.body(.anthropic), name: "error") }
     }
 
     private func send(_ type: String, _ fill: (inout JSONWriter) -> Void) async {

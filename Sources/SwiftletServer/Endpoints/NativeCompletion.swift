@@ -55,16 +55,8 @@ struct NativeStream {
     }
 
     mutating func run(_ run: GenerationRun) async {
-        await run.forEach(pingSeconds: shape.asked.pingSeconds) { event in
-            switch event {
-            case .silence: await writer.ping()
-            case .generation(_, .failed(let error)):
-                await writer.failure(GenerationRun.error(error))
-                return false
-            case .generation(let prompt, let event): await add(event, prompt)
-            }
-            return !writer.isBroken
-        }
+        let failure = await run.stream(to: writer, pingSeconds: shape.asked.pingSeconds) { await add($1, $0) }
+        if let failure { await writer.failure(failure) }
     }
 
     private mutating func add(_ event: GenerationEvent, _ prompt: Int) async {

@@ -24,16 +24,8 @@ struct ResponseStream {
 
     mutating func run(_ run: GenerationRun) async {
         for type in ["response.created", "response.in_progress"] { await sendResponse(type, nil) }
-        await run.forEach(pingSeconds: shape.asked.pingSeconds) { event in
-            switch event {
-            case .silence: await writer.ping()
-            case .generation(_, .failed(let error)):
-                await fail(GenerationRun.error(error))
-                return false
-            case .generation(_, let event): await add(event)
-            }
-            return !writer.isBroken
-        }
+        let failure = await run.stream(to: writer, pingSeconds: shape.asked.pingSeconds) { await add($1) }
+        if let failure { await fail(failure) }
     }
 
     // MARK: Events

@@ -80,6 +80,30 @@ final class GenerationRun: Sendable {
         await forEachMerged(pingSeconds, note)
     }
 
+    /// Answers a stream: calls `body` with the events of every generation, until all have ended, one has failed, or the
+    /// client has gone or does not read.
+    ///
+    /// - Parameters:
+    ///   - writer: where the answer goes.
+    ///   - ping: says that the server is at work, after so much silence.
+    /// - Returns: the failure.
+    func stream(
+        to writer: EventWriter, pingSeconds: Int?,
+        ping: (EventWriter) async -> Void = { await $0.ping() },
+        _ body: (_ index: Int, _ event: GenerationEvent) async -> Void
+    ) async -> APIError? {
+        var failure: APIError?
+        await forEach(pingSeconds: pingSeconds) { event in
+            switch event {
+            case .silence: await ping(writer)
+            case .generation(_, .failed(let error)): failure = Self.error(error)
+            case .generation(let index, let event): await body(index, event)
+            }
+            return !writer.isBroken && failure == nil
+        }
+        return failure
+    }
+
     private func forEachMerged(_ pingSeconds: Int?, _ body: (Event) async -> Bool) async {
         let (merged, source) = AsyncStream.makeStream(of: Event?.self)
         await withTaskGroup(of: Void.self) { group in

@@ -10,9 +10,7 @@ enum ChatFields {
     static func read(_ fields: inout RequestFields, _ settings: ServerSettings) throws(APIError)
         -> ChatRequest
     {
-        var chat = ChatRequest()
-        chat.settings = settings.templateSettings
-        chat.splitsReasoning = settings.splitsReasoning
+        var chat = ChatRequest(settings)
         guard let messages = try fields.array("messages", maximum: messageLimit) else {
             throw fields.missing("messages")
         }

@@ -6,7 +6,7 @@ import SwiftletTensor
 /// A conversation as a client sent it, whatever the interface.
 struct ChatRequest {
     var messages: [ChatMessage] = []
-    var settings = ChatSettings()
+    var settings: ChatSettings
     /// What the answer must satisfy, and the field that says so; of the responses interface only.
     var answerSchema: (field: String, schema: JSON)?
     /// Whether the answer must be a JSON object; of the responses interface only.
@@ -14,9 +14,15 @@ struct ChatRequest {
     /// The tools of which one must be called; `nil` leaves that to the model.
     var demanded: [ChatTool]?
     /// Whether thoughts are told apart from the answer.
-    var splitsReasoning = true
+    var splitsReasoning: Bool
     /// Whether calls of tools are told apart.
     var parsesCalls: Bool { settings.tools?.isEmpty == false }
+
+    /// No messages yet, and what the server's operator chose.
+    init(_ server: ServerSettings) {
+        settings = server.templateSettings
+        splitsReasoning = server.splitsReasoning
+    }
 
     /// The prompt of a conversation.
     struct Rendered: Sendable {

@@ -11,9 +11,7 @@ enum MessagesFields {
     static func read(_ fields: inout RequestFields, _ settings: ServerSettings) throws(APIError)
         -> ChatRequest
     {
-        var chat = ChatRequest()
-        chat.settings = settings.templateSettings
-        chat.splitsReasoning = settings.splitsReasoning
+        var chat = ChatRequest(settings)
         if fields.has("system") {
             chat.messages.append(ChatMessage(.system, try text(&fields, "system")))
         }

@@ -11,9 +11,7 @@ enum ResponsesFields {
     static func read(_ fields: inout RequestFields, _ settings: ServerSettings) throws(APIError)
         -> ChatRequest
     {
-        var chat = ChatRequest()
-        chat.settings = settings.templateSettings
-        chat.splitsReasoning = settings.splitsReasoning
+        var chat = ChatRequest(settings)
         if let text = try fields.string("instructions") { chat.messages.append(ChatMessage(.system, text)) }
         guard let input = fields.value("input") else { throw fields.missing("input") }
         if let text = input.string {
