@@ -28,6 +28,25 @@ SL_FN size_t k_weakest(const float *scores, const int32_t *positions, size_t n, 
     return row;
 }
 
+SL_FN size_t k_most_similar(float *products, const float *lengths, const int32_t *positions, size_t n, size_t self,
+                            float factor) {
+    for (size_t j = 0; j < n; j++) products[j] = lengths[j] > 0 ? products[j] * factor / lengths[j] : 0;
+    if (self < n) products[self] = NAN;
+    int32_t most = INT32_MIN, oldest = INT32_MAX;
+    for (size_t j = 0; j < n; j++) {
+        const int32_t rank = rank_of(products[j]);
+        most = rank > most ? rank : most;
+    }
+    if (most == INT32_MIN) return n;
+    for (size_t j = 0; j < n; j++) {
+        const int32_t position = rank_of(products[j]) == most ? positions[j] : INT32_MAX;
+        oldest = position < oldest ? position : oldest;
+    }
+    size_t row = 0;
+    while (row < n && (positions[row] != oldest || rank_of(products[row]) != most)) row++;
+    return row;
+}
+
 SL_FN void k_accumulate(double *sums, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) sums[i] += x[i];
 }

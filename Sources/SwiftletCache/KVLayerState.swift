@@ -23,8 +23,13 @@ struct KVLayerState {
     /// Bytes of what was recorded and is remembered about the rows.
     var evidenceBytes: Int { record.heldBytes + (selector?.heldBytes ?? 0) }
 
+    /// Bytes beside the rows that a generated token goes through.
+    func bytesPerStep(_ policy: KVPolicy) -> Int {
+        record.bytesPerStep + (selector?.bytesPerStep ?? 0) + comparedBytes(policy)
+    }
+
     /// Bytes of the keys that a merger compares with a row that leaves.
-    func comparedBytes(_ policy: KVPolicy) -> Int {
+    private func comparedBytes(_ policy: KVPolicy) -> Int {
         guard merger?.foldsSingleRows == true, policy.effectiveDecodeRule == .everyStep, slot.movesRowsSingly
         else { return 0 }
         return slot.keyBytes

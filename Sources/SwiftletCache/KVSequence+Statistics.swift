@@ -57,7 +57,7 @@ extension KVSequence {
             reads[layer] = slot.read(from: window.map { Int32(clamping: Int(position) - $0 + 1) })
             guard layout.ownsSlot(layer) else { return }
             let state = states[stateIndices[layer]]
-            reads[layer].bytes += state.record.bytesPerStep + state.comparedBytes(policy)
+            reads[layer].bytes += state.bytesPerStep(policy)
         }
     }
 

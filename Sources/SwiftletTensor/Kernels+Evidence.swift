@@ -30,6 +30,29 @@ extension Kernels {
         return row < positions.count ? row : nil
     }
 
+    /// The vector that points most nearly where one of them does: the largest cosine, and where it is; `nil` if there is
+    /// no other.
+    ///
+    /// Of equal cosines the one at the lowest position is taken; a vector without length has a cosine of 0, and NaN
+    /// never wins.
+    ///
+    /// - Parameters:
+    ///   - products: of vector `row` with each, shape `[positions.count]`; becomes cosines.
+    ///   - lengths: of the vectors, shape `[positions.count]`.
+    ///   - positions: of the vectors, in any order.
+    /// - Complexity: products are swept three times.
+    package func mostSimilar(
+        to row: Int, products: inout [Float], lengths: [Float], positions: [Int32]
+    ) -> (row: Int, cosine: Float)? {
+        let count = positions.count
+        precondition(
+            products.count == count && lengths.count == count && (0..<count).contains(row),
+            "vector \(row) with \(products.count) products, \(lengths.count) lengths and \(count) positions")
+        let found = table.pointee.most_similar(
+            &products, lengths, positions, count, row, lengths[row] > 0 ? 1 / lengths[row] : 0)
+        return found < count ? (found, products[found]) : nil
+    }
+
     /// The sums of some rows, column by column, in double precision and the order of the rows; a shorter row counts 0
     /// where it ends.
     ///

@@ -29,6 +29,33 @@ struct EvidenceKernelTests {
         }
     }
 
+    @Test(
+        "the most similar vector has the largest cosine, of equals the lowest position",
+        arguments: Kernels.available, [1, 2, 7, 16, 33, 100])
+    func mostSimilar(kernels: Kernels, count: Int) {
+        var random = SplitMix64(seed: UInt64(count))
+        let choices: [Float] = [0, -0.0, 1, -1, .nan, .infinity, -.infinity, 1e-40, 2, 3, -5]
+        for trial in 0..<40 {
+            let few = choices.shuffled(using: &random).prefix(1 + trial % choices.count)
+            let products = (0..<count).map { _ in few.randomElement(using: &random) ?? 0 }
+            let lengths = (0..<count).map { _ in Float(Int.random(in: 0...3, using: &random)) }
+            let positions = (0..<Int32(count)).map { $0 * 2 }.shuffled(using: &random)
+            let row = Int.random(in: 0..<count, using: &random)
+            let factor = lengths[row] > 0 ? 1 / lengths[row] : 0
+            let cosines = products.indices.map {
+                lengths[$0] > 0 ? products[$0] * factor / lengths[$0] : 0
+            }
+            let expected = products.indices.filter { $0 != row && !cosines[$0].isNaN }.max { a, b in
+                cosines[a] == cosines[b] ? positions[a] > positions[b] : cosines[a] < cosines[b]
+            }
+            var changed = products
+            let found = kernels.mostSimilar(
+                to: row, products: &changed, lengths: lengths, positions: positions)
+            #expect(found?.row == expected)
+            #expect(found?.cosine == expected.map { cosines[$0] })
+        }
+    }
+
     /// Numbers that sort as the scores do, NaN first.
     private func order(_ score: Float) -> (Int, Float) { score.isNaN ? (0, 0) : (1, score) }
 

@@ -162,6 +162,11 @@ typedef struct sl_kernels {
     // The row with the smallest score among those at positions [first, last], of equals the one at the highest
     // position; n if there is none. NaN counts as the smallest score.
     size_t (*weakest)(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last);
+    // The vector other than `self` whose product with it, divided by its own length, is largest, 0 for one without
+    // length; of equals the one at the lowest position. Products become those quotients, times `factor`; NaN never
+    // wins. Returns n if there is none.
+    size_t (*most_similar)(float *products, const float *lengths, const int32_t *positions, size_t n, size_t self,
+                           float factor);
     // sums[i] += x[i], in double precision.
     void (*accumulate)(double *sums, const float *x, size_t n);
     // maxima[i] = the largest of x[i − reach … i + reach], without what lies outside; NaN counts as −∞.

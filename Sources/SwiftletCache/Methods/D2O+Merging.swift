@@ -91,20 +91,11 @@ public struct CompensationMerger: KVMerger {
     private static func nearest(
         to row: Int, ofHead head: Int, in layer: KVLayerView
     ) -> (row: Int, similarity: Float)? {
-        let lengths = layer.keyLengths(ofHead: head)
-        let positions = layer.positions(ofHead: head)
-        let products = layer.keyProducts(ofHead: head, with: row)
-        let factor = lengths[row] > 0 ? 1 / lengths[row] : 0
-        var best: (row: Int, similarity: Float)?
-        for other in products.indices where other != row {
-            let similarity = lengths[other] > 0 ? products[other] * factor / lengths[other] : 0
-            if let found = best {
-                if found.similarity > similarity { continue }
-                if found.similarity == similarity, positions[found.row] < positions[other] { continue }
-            }
-            best = (other, similarity)
-        }
-        return best
+        var products = layer.keyProducts(ofHead: head, with: row)
+        let found = layer.kernels.mostSimilar(
+            to: row, products: &products, lengths: layer.keyLengths(ofHead: head),
+            positions: layer.positions(ofHead: head))
+        return found.map { ($0.row, $0.cosine) }
     }
 
     /// What is merged with what.

@@ -174,6 +174,9 @@ struct UNCompSelector: KVSelector {
         windows.reduce(0) { $0 + $1.heldBytes } + orders.reduce(0) { $0 + $1.heldBytes }
     }
 
+    /// The windows are summed up for every token.
+    var bytesPerStep: Int { heldBytes }
+
     /// A weight per query of the window, and the row's place.
     var bytesPerRow: Int { settings.window * MemoryLayout<Float>.stride + MemoryLayout<Int32>.stride }
 

@@ -101,6 +101,8 @@ public protocol KVSelector: KVSavedState, Sendable {
     var heldBytes: Int { get }
     /// Most of them for each row of a KV head.
     var bytesPerRow: Int { get }
+    /// Those that it goes through for every generated token.
+    var bytesPerStep: Int { get }
 }
 
 extension KVSelector {
@@ -139,6 +141,9 @@ extension KVSelector {
 
     /// Nothing is remembered.
     public var bytesPerRow: Int { 0 }
+
+    /// What is remembered is only added to.
+    public var bytesPerStep: Int { 0 }
 
     /// The forced rows, then the best; ties go to the lower position.
     public mutating func select(from layer: KVLayerView, budgets: [Int]) -> KVSelection {
