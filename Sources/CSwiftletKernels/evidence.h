@@ -9,23 +9,32 @@ SL_INLINE int32_t rank_of(float x) {
     return x != x ? INT32_MIN : bits ^ (bits >> 31 & INT32_MAX);
 }
 
-SL_FN size_t k_weakest(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last) {
+// Without positions a row lies where its number says.
+SL_INLINE size_t weakest_row(const bool placed, const float *scores, const int32_t *positions, size_t n, int32_t first,
+                             int32_t last) {
+#define SL_POSITION(J) (placed ? positions[J] : (int32_t)(J))
     int32_t least = INT32_MAX, newest = INT32_MIN;
     for (size_t j = 0; j < n; j++) {
-        const bool counts = (positions[j] >= first) & (positions[j] <= last);
+        const bool counts = (SL_POSITION(j) >= first) & (SL_POSITION(j) <= last);
         const int32_t rank = counts ? rank_of(scores[j]) : INT32_MAX;
         least = rank < least ? rank : least;
     }
     bool found = false;
     for (size_t j = 0; j < n; j++) {
-        const bool counts = (positions[j] >= first) & (positions[j] <= last) & (rank_of(scores[j]) == least);
-        const int32_t position = counts ? positions[j] : INT32_MIN;
-        newest = position > newest ? position : newest;
+        const int32_t position = SL_POSITION(j);
+        const bool counts = (position >= first) & (position <= last) & (rank_of(scores[j]) == least);
+        newest = counts & (position > newest) ? position : newest;
         found |= counts;
     }
     size_t row = 0;
-    while (row < n && (!found || positions[row] != newest || rank_of(scores[row]) != least)) row++;
+    while (row < n && (!found || SL_POSITION(row) != newest || rank_of(scores[row]) != least)) row++;
     return row;
+#undef SL_POSITION
+}
+
+SL_FN size_t k_weakest(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last) {
+    return positions ? weakest_row(true, scores, positions, n, first, last)
+                     : weakest_row(false, scores, positions, n, first, last);
 }
 
 SL_FN size_t k_most_similar(float *products, const float *lengths, const int32_t *positions, size_t n, size_t self,
@@ -49,6 +58,14 @@ SL_FN size_t k_most_similar(float *products, const float *lengths, const int32_t
 
 SL_FN void k_accumulate(double *sums, const float *x, size_t n) {
     for (size_t i = 0; i < n; i++) sums[i] += x[i];
+}
+
+SL_FN void k_narrow(const double *sums, double divisor, float *x, size_t n) {
+    if (divisor == 1) {
+        for (size_t i = 0; i < n; i++) x[i] = (float)sums[i];
+    } else {
+        for (size_t i = 0; i < n; i++) x[i] = (float)(sums[i] / divisor);
+    }
 }
 
 SL_FN void k_pool_max(const float *x, size_t n, size_t reach, float *maxima) {

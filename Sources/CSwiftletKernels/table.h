@@ -29,6 +29,7 @@ const sl_kernels SL_TABLE = {
     .key_products = k_key_products,
     .weigh = k_weigh,
     .weakest = k_weakest,
+    .narrow = k_narrow,
     .most_similar = k_most_similar,
     .accumulate = k_accumulate,
     .pool_max = k_pool_max,

@@ -47,15 +47,20 @@ extension KVLayerState {
         guard step.phase == .decode, step.policy.effectiveDecodeRule == .own, merger == nil else {
             return false
         }
+        guard let rows = rowsToRemove(budget, counts, step) else { return false }
+        try remove(rows)
+        return true
+    }
+
+    /// What the selector's own rule lets go; the view it looks at is gone when this returns, so that no one shares the
+    /// rows any more.
+    private mutating func rowsToRemove(_ budget: Int, _ counts: [Int], _ step: KVStep) -> [Int?]? {
         let view = view(step)
-        let rows = withSelector { selector in
+        return withSelector { selector in
             selector.rowsToRemove(
                 from: view,
                 budgets: Self.evenBudgets(view.layer, budget, counts, step.phase, step.policy, selector))
-        }
-        guard let rows = rows ?? nil else { return false }
-        try remove(rows)
-        return true
+        } ?? nil
     }
 
     /// Rows per KV head down to which single rows can leave, whatever the order in which the others lie; `nil` if

@@ -83,15 +83,22 @@ extension KVLayerState {
                 KeyNormSelector.norms(of: rows, ofHead: head, in: layer)
             }
         }
-        let before = view(step)
-        let rewrites = merger?.fold(evicted, in: before) ?? []
-        for (head, rewrite) in rewrites.enumerated() {
+        for (head, rewrite) in rewrites(evicted, step).enumerated() {
             guard let rewrite else { continue }
             let row = rewrite.row
             try slot.rewrite(head: head, row: row, key: rewrite.key, value: rewrite.value)
             let lengths = KeyNormSelector.norms(of: row..<row + 1, ofHead: head, in: view(step))
             record.setRowNumber(lengths[0], ofHead: head, row: row)
         }
+    }
+
+    /// What the merger makes of rows that take in others; its view is gone when this returns, so that no one shares the
+    /// rows any more.
+    private mutating func rewrites(_ evicted: [Int?], _ step: KVStep) -> [KVRewrite?] {
+        guard var merger else { return [] }
+        self.merger = nil  // so that `merger` is the only reference
+        defer { self.merger = merger }
+        return merger.fold(evicted, in: view(step))
     }
 
     /// Computes the numbers of rows that have been added since the last step.

@@ -12,14 +12,17 @@ import Synchronization
 /// Hands out the memory of cache pages and counts it.
 ///
 /// Pages of one size come from arenas that are mapped from the system; a page that is given back returns its
-/// whole system pages at once, so resident memory follows the bytes held. Safe to use from several threads.
+/// whole system pages, so resident memory follows the bytes held. Only a few pages wait to be taken again, so that
+/// one that comes and goes with every token costs no call of the system. Safe to use from several threads.
 ///
 /// A pool can lie in a temporary file, so that the system may take its memory back and read it in again.
 public final class KVPagePool: Sendable {
     private struct State {
         var arenas: [Arena] = []
         var free: [Int: [UInt]] = [:]  // page size → addresses of free pages
-        var sharers: [UInt: Int] = [:]  // system page of which pages in use hold parts → how many
+        var waiting: [(address: UInt, byteCount: Int)] = []  // given back, but still in memory
+        var waitingBytes = 0
+        var sharers: [UInt: Int] = [:]  // system page of which pages in memory hold parts → how many
         var heldBytes = 0
         var peakBytes = 0
     }
@@ -43,6 +46,8 @@ public final class KVPagePool: Sendable {
     }
 
     private static let arenaBytes = 4 << 20
+    /// At most this part of the bytes in use waits to be taken again.
+    private static let waitingPart = 64
     private static let systemPage = UInt(sysconf(Int32(_SC_PAGESIZE)))
 
     private let state = Mutex(State())
@@ -89,33 +94,53 @@ public final class KVPagePool: Sendable {
     func take(_ byteCount: Int) -> UnsafeMutableRawPointer? {
         precondition(byteCount > 0 && byteCount % 64 == 0, "page of \(byteCount) bytes")
         return state.withLock { state in
-            if state.free[byteCount, default: []].isEmpty, !addArena(to: &state, page: byteCount) {
+            guard let address = Self.takeWaiting(byteCount, &state) ?? takeFree(byteCount, &state) else {
                 return nil
             }
-            guard let address = state.free[byteCount]?.popLast() else { return nil }
-            for page in Self.sharedPages(address, byteCount) { state.sharers[page, default: 0] += 1 }
             state.heldBytes += byteCount
             state.peakBytes = max(state.peakBytes, state.heldBytes)
             return UnsafeMutableRawPointer(bitPattern: address)
         }
     }
 
-    /// Returns a page to the pool and its memory to the system.
+    private static func takeWaiting(_ byteCount: Int, _ state: inout State) -> UInt? {
+        guard let index = state.waiting.lastIndex(where: { $0.byteCount == byteCount }) else { return nil }
+        state.waitingBytes -= byteCount
+        return state.waiting.remove(at: index).address
+    }
+
+    private func takeFree(_ byteCount: Int, _ state: inout State) -> UInt? {
+        if state.free[byteCount, default: []].isEmpty, !addArena(to: &state, page: byteCount) { return nil }
+        guard let address = state.free[byteCount]?.popLast() else { return nil }
+        for page in Self.sharedPages(address, byteCount) { state.sharers[page, default: 0] += 1 }
+        return address
+    }
+
+    /// Returns a page to the pool, and its memory to the system unless few enough pages wait to be taken again.
     func giveBack(_ page: UnsafeMutableRawPointer, _ byteCount: Int) {
-        let address = UInt(bitPattern: page)
-        let mask = Self.systemPage - 1
+        state.withLock { state in
+            state.heldBytes -= byteCount
+            state.waiting.append((UInt(bitPattern: page), byteCount))
+            state.waitingBytes += byteCount
+            while state.waitingBytes > state.heldBytes / Self.waitingPart, let page = state.waiting.popLast()
+            {
+                state.waitingBytes -= page.byteCount
+                Self.free(page.address, page.byteCount, &state)
+            }
+        }
+    }
+
+    private static func free(_ address: UInt, _ byteCount: Int, _ state: inout State) {
+        let mask = systemPage - 1
         let first = (address + mask) & ~mask
         let end = (address + UInt(byteCount)) & ~mask
-        if end > first { Self.discard(first, Int(end - first)) }
-        state.withLock { state in
-            for page in Self.sharedPages(address, byteCount) {
-                let others = state.sharers[page, default: 1] - 1
-                state.sharers[page] = others > 0 ? others : nil
-                if others == 0 { Self.discard(page, Int(Self.systemPage)) }
-            }
-            state.free[byteCount, default: []].append(address)
-            state.heldBytes -= byteCount
+        if end > first { discard(first, Int(end - first)) }
+        for page in sharedPages(address, byteCount) {
+            let others = state.sharers[page, default: 1] - 1
+            state.sharers[page] = others > 0 ? others : nil
+            if others == 0 { discard(page, Int(systemPage)) }
         }
+        state.free[byteCount, default: []].append(address)
     }
 
     /// The system pages at both ends of a page that it shares with its neighbours.

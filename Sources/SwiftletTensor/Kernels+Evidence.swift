@@ -30,6 +30,17 @@ extension Kernels {
         return row < positions.count ? row : nil
     }
 
+    /// The smallest number, of equals the last; NaN counts as the smallest. `nil` if there is none.
+    ///
+    /// - Complexity: the numbers are read twice.
+    package func lastWeakest(of scores: ArraySlice<Float>) -> Int? {
+        scores.withUnsafeBufferPointer { numbers in
+            guard let base = numbers.baseAddress else { return nil }
+            let index = table.pointee.weakest(base, nil, numbers.count, 0, .max)
+            return index < numbers.count ? scores.startIndex + index : nil
+        }
+    }
+
     /// The vector that points most nearly where one of them does: the largest cosine, and where it is; `nil` if there is
     /// no other.
     ///
@@ -73,7 +84,9 @@ extension Kernels {
                             table.pointee.accumulate(sums, base + first, min(width, row.count - first))
                         }
                     }
-                    for column in 0..<width { result[first + column] = Float(sums[column] / divisor) }
+                    if let result = result.baseAddress {
+                        table.pointee.narrow(sums, divisor, result + first, width)
+                    }
                 }
             }
             initialized = count

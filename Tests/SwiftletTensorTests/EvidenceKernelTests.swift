@@ -26,6 +26,11 @@ struct EvidenceKernelTests {
                     return first == second ? positions[a] > positions[b] : first < second
                 }
             #expect(found == expected)
+            let last = scores.indices.min { a, b in
+                let (first, second) = (order(scores[a]), order(scores[b]))
+                return first == second ? a > b : first < second
+            }
+            #expect(kernels.lastWeakest(of: scores[...]) == last)
         }
     }
 

@@ -160,7 +160,7 @@ typedef struct sl_kernels {
     // The scores that attend left for one query row become the weights that attend_weights gives, in place.
     void (*weigh)(float *scores, float lse, size_t n);
     // The row with the smallest score among those at positions [first, last], of equals the one at the highest
-    // position; n if there is none. NaN counts as the smallest score.
+    // position; n if there is none. NaN counts as the smallest score. Without positions a row's number is its position.
     size_t (*weakest)(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last);
     // The vector other than `self` whose product with it, divided by its own length, is largest, 0 for one without
     // length; of equals the one at the lowest position. Products become those quotients, times `factor`; NaN never
@@ -169,6 +169,8 @@ typedef struct sl_kernels {
                            float factor);
     // sums[i] += x[i], in double precision.
     void (*accumulate)(double *sums, const float *x, size_t n);
+    // x[i] = sums[i] / divisor, rounded.
+    void (*narrow)(const double *sums, double divisor, float *x, size_t n);
     // maxima[i] = the largest of x[i − reach … i + reach], without what lies outside; NaN counts as −∞.
     void (*pool_max)(const float *x, size_t n, size_t reach, float *maxima);
     // products[i, j] += Σ x[t, i]·x[t, j] for i ≤ j < n, in double precision and the order of the vectors t, which

@@ -145,15 +145,12 @@ package enum UNComp {
 
     /// The one row that ``keptRows(scores:budget:window:kernel:pooling:)`` does not keep of `budget + 1`: the weakest of
     /// those before the newest ones, of equals the highest.
-    static func rowToRemove(scores: [Float], window: Int, kernel: Int, pooling: Pooling) -> Int {
+    static func rowToRemove(
+        scores: [Float], window: Int, kernel: Int, pooling: Pooling, _ kernels: Kernels
+    ) -> Int {
         let budget = scores.count - 1
-        let pooled = pooled(
-            scores[..<(scores.count - min(max(window, 0), budget))], kernel: kernel, pooling)
-        var (row, least) = (0, Float.infinity)
-        for index in pooled.indices where pooled[index] <= least || pooled[index].isNaN {
-            (row, least) = (index, pooled[index].isNaN ? -.infinity : pooled[index])
-        }
-        return row
+        let older = scores[..<(scores.count - min(max(window, 0), budget))]
+        return kernels.lastWeakest(of: pooled(older, kernel: kernel, pooling, kernels)[...]) ?? 0
     }
 
     /// Every score combined with its neighbours, `kernel / 2` to either side; what lies outside never wins a
@@ -208,9 +205,25 @@ package struct UNCompWindow: Hashable, Sendable {
         for index in rows.indices { rows[index] = kept.map { $0 < rows[index].count ? rows[index][$0] : 0 } }
     }
 
-    /// Follows the cache when one row is dropped.
-    mutating func remove(_ row: Int) {
-        for index in rows.indices where row < rows[index].count { rows[index].remove(at: row) }
+    /// Follows the cache when one row is dropped and the last one takes its place.
+    mutating func remove(_ row: Int, last: Int) {
+        for index in rows.indices {
+            if last < rows[index].count {
+                rows[index].swapAt(row, last)
+                rows[index].removeLast()
+            } else if row < rows[index].count {
+                rows[index][row] = 0  // the query has not seen the row that lies there now
+            }
+        }
+    }
+
+    /// Puts the columns in another order.
+    ///
+    /// - Parameter order: where each column comes from, every one once.
+    mutating func reorder(_ order: [Int32]) {
+        for index in rows.indices {
+            rows[index] = order.map { Int($0) < rows[index].count ? rows[index][Int($0)] : 0 }
+        }
     }
 
     /// Writes or reads the rows.

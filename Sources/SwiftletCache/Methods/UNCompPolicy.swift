@@ -106,7 +106,7 @@ struct UNCompHeads: KVHeadAllocator {
 /// window stay with the kept rows, as they were when their query was computed.
 struct UNCompSelector: KVSelector {
     private let settings: UNComp.Settings
-    private var windows: [UNCompWindow] = []  // per KV head, rows by their positions
+    private var windows: [UNCompWindow] = []  // per KV head, rows as they lie
     private var orders: [UNCompRowOrder] = []  // per KV head
 
     init(_ settings: UNComp.Settings) { self.settings = settings }
@@ -120,7 +120,7 @@ struct UNCompSelector: KVSelector {
     func forced(budget: Int, phase: KVPhase) -> KVForcedRows { KVForcedRows(newest: settings.window) }
 
     mutating func scores(of layer: KVLayerView) -> [[Float]] {
-        orders = []
+        restoreOrder()
         follow(layer)
         return windows.enumerated().map {
             UNComp.pooled(
@@ -134,7 +134,7 @@ struct UNCompSelector: KVSelector {
     }
 
     mutating func update(from layer: KVLayerView, budgets: [Int]) -> KVSelection? {
-        orders = []
+        restoreOrder()
         follow(layer)
         let kept = windows.enumerated().map { head, window in
             UNComp.keptRows(
@@ -154,18 +154,19 @@ struct UNCompSelector: KVSelector {
         guard windows.count == counts.count, zip(counts, budgets).allSatisfy({ $0 <= $1 + 1 }) else {
             return nil
         }
+        if counts.indices.allSatisfy(layer.isAscending(ofHead:)) { restoreOrder() }
         if orders.count != counts.count { orders = counts.map { _ in UNCompRowOrder() } }
-        for head in counts.indices {
-            orders[head].grow(to: counts[head], isAscending: layer.isAscending(ofHead: head))
-        }
         follow(layer)
         return counts.indices.map { head in
+            orders[head].grow(to: counts[head])
             guard counts[head] > budgets[head] else { return nil }
+            let scores = windows[head].scores(of: counts[head], layer.kernels)
             let place = UNComp.rowToRemove(
-                scores: windows[head].scores(of: counts[head], layer.kernels), window: settings.window,
-                kernel: settings.kernel, pooling: settings.pooling)
-            windows[head].remove(place)
-            return orders[head].remove(place, of: counts[head])
+                scores: orders[head].ordered(scores), window: settings.window, kernel: settings.kernel,
+                pooling: settings.pooling, layer.kernels)
+            let row = orders[head].remove(place)
+            windows[head].remove(row, last: counts[head] - 1)
+            return row
         }
     }
 
@@ -182,12 +183,21 @@ struct UNCompSelector: KVSelector {
 
     /// The windows.
     mutating func code(_ state: inout KVStateCoder) throws(SwiftletError) {
+        restoreOrder()
         try state.code(
             &windows, "windows", count: 0...(1 << 16), blank: UNCompWindow(size: settings.window)
         ) { (state, window) throws(SwiftletError) in try window.code(&state) }
     }
 
-    /// Takes in the attention of queries that came since.
+    /// Follows the cache when its rows are brought back to ascending positions.
+    private mutating func restoreOrder() {
+        for (head, order) in orders.enumerated() where !order.rows.isEmpty {
+            windows[head].reorder(order.rows)
+        }
+        orders = []
+    }
+
+    /// Takes in the attention of queries that came since, over rows as they lie.
     private mutating func follow(_ layer: KVLayerView) {
         let heads = 0..<layer.shape.kvHeadCount
         if windows.count != heads.count { windows = heads.map { _ in UNCompWindow(size: settings.window) } }
@@ -201,8 +211,7 @@ struct UNCompSelector: KVSelector {
                     layer.rollingRows(ofQueryHead: $0).last
                 }
                 windows[head].truncate(to: count - 1)
-                let sums = UNComp.sum([rows], layer.kernels)
-                windows[head].append(orders.indices.contains(head) ? orders[head].ordered(sums) : sums)
+                windows[head].append(UNComp.sum([rows], layer.kernels))
             case .prefill, .laterTurn:
                 guard windows[head].columnCount != count else { continue }
                 windows[head].truncate(to: count)
@@ -218,31 +227,34 @@ struct UNCompSelector: KVSelector {
 
 /// Where the rows of one KV head lie that have been overwritten one by one, by their positions.
 private struct UNCompRowOrder {
-    private var rows: [Int32] = []  // empty while they lie in order
+    private(set) var rows: [Int32] = []
 
     var heldBytes: Int { rows.count * MemoryLayout<Int32>.stride }
 
     /// Takes in rows that came since, which are the newest and lie behind the others.
-    mutating func grow(to count: Int, isAscending: Bool) {
-        if isAscending {
-            rows = []
-        } else {
-            rows += (min(rows.count, count)..<count).map { Int32($0) }
-        }
+    mutating func grow(to count: Int) {
+        rows += (min(rows.count, count)..<count).map { Int32($0) }
     }
 
     /// Numbers of the rows as they lie, in the order of positions.
     func ordered(_ numbers: [Float]) -> [Float] {
-        rows.isEmpty ? numbers : rows.map { numbers[Int($0)] }
+        numbers.withUnsafeBufferPointer { numbers in
+            Array(unsafeUninitializedCapacity: rows.count) { ordered, count in
+                for (place, row) in rows.enumerated() {
+                    ordered.initializeElement(at: place, to: numbers[Int(row)])
+                }
+                count = rows.count
+            }
+        }
     }
 
     /// Follows the cache when the row at a place leaves and the last one takes its place.
     ///
     /// - Returns: where the row lies.
-    mutating func remove(_ place: Int, of count: Int) -> Int {
-        if rows.isEmpty { rows = (0..<count).map { Int32($0) } }
+    mutating func remove(_ place: Int) -> Int {
+        let last = Int32(rows.count - 1)
         let row = rows.remove(at: place)
-        if let last = rows.lastIndex(of: Int32(count - 1)) { rows[last] = row }
+        if let moved = rows.lastIndex(of: last) { rows[moved] = row }
         return Int(row)
     }
 }
