@@ -21,14 +21,19 @@ SL_INLINE size_t weakest_row(const bool placed, const float *scores, const int32
     }
     bool found = false;
     for (size_t j = 0; j < n; j++) {
-        const int32_t position = SL_POSITION(j);
-        const bool counts = (position >= first) & (position <= last) & (rank_of(scores[j]) == least);
-        newest = counts & (position > newest) ? position : newest;
+        const bool counts = (SL_POSITION(j) >= first) & (SL_POSITION(j) <= last) & (rank_of(scores[j]) == least);
+        const int32_t position = counts ? SL_POSITION(j) : INT32_MIN;
+        newest = position > newest ? position : newest;
         found |= counts;
     }
-    size_t row = 0;
-    while (row < n && (!found || SL_POSITION(row) != newest || rank_of(scores[row]) != least)) row++;
-    return row;
+    if (!found) return n;
+    int32_t row = INT32_MAX;
+    for (size_t j = 0; j < n; j++) {
+        const bool is_it = (SL_POSITION(j) == newest) & (rank_of(scores[j]) == least);
+        const int32_t candidate = is_it ? (int32_t)j : INT32_MAX;
+        row = candidate < row ? candidate : row;
+    }
+    return (size_t)row;
 #undef SL_POSITION
 }
 
@@ -51,9 +56,13 @@ SL_FN size_t k_most_similar(float *products, const float *lengths, const int32_t
         const int32_t position = rank_of(products[j]) == most ? positions[j] : INT32_MAX;
         oldest = position < oldest ? position : oldest;
     }
-    size_t row = 0;
-    while (row < n && (positions[row] != oldest || rank_of(products[row]) != most)) row++;
-    return row;
+    int32_t row = INT32_MAX;
+    for (size_t j = 0; j < n; j++) {
+        const bool is_it = (positions[j] == oldest) & (rank_of(products[j]) == most);
+        const int32_t candidate = is_it ? (int32_t)j : INT32_MAX;
+        row = candidate < row ? candidate : row;
+    }
+    return (size_t)row;
 }
 
 SL_FN void k_accumulate(double *sums, const float *x, size_t n) {
