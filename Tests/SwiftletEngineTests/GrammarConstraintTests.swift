@@ -1,3 +1,4 @@
+import Foundation
 import SwiftletEngine
 import SwiftletFormats
 import SwiftletGrammar
@@ -106,5 +107,40 @@ import Testing
         var text = ""
         while let piece = try generation.next() { text += piece.text }
         return (text, generation.finishReason)
+    }
+
+    @Test(arguments: 0..<6) func `what stands behind a mark follows the grammar, however tokens cut it`(
+        _ seed: UInt64
+    ) throws {
+        let model = try Model.load(nil)
+        let grammar = try Grammar.cached(regex: #"-[0-9]{1,3};"#)
+        for mark in [" the", "e", "he "] {
+            var options = GenerationOptions(defaultsOf: model)
+            options.constraint = try model.constraint(grammar, behind: mark)
+            options.maxTokens = 60
+            options.ignoresStopTokens = true
+            options.sampling.temperature = 1.5
+            options.sampling.seed = seed
+            let text = try write(model, options)
+            var parts = text.components(separatedBy: mark)
+            parts.removeFirst()
+            for (index, part) in parts.enumerated() {
+                let isLast = index == parts.count - 1
+                let length = grammar.matchingPrefix(of: Array(part.utf8))
+                let called = String(decoding: Array(part.utf8).prefix(length), as: UTF8.self)
+                #expect(grammar.matches(called) || isLast && length == part.utf8.count, "\(mark): \(part)")
+            }
+        }
+    }
+
+    private func write(_ model: Model, _ options: GenerationOptions) throws -> String {
+        var session = Session.Options()
+        session.threadCount = 1
+        let tokenizer = try #require(model.tokenizer)
+        var generation = try Generation(
+            Session(model, session), prompt: tokenizer.encode("Once upon a time"), options: options)
+        var text = ""
+        while let piece = try generation.next() { text += piece.text }
+        return text
     }
 }

@@ -20,6 +20,9 @@ public struct GrammarConstraint: TokenConstraint {
     /// Whether the text may end here.
     public var canEnd: Bool { !isBroken && matcher.canEnd }
 
+    /// Whether nothing can follow but the end of the text.
+    var isFinished: Bool { !isBroken && matcher.isFinished }
+
     /// The tokens that may come next; none after a token that was not allowed.
     public mutating func allowedTokens() -> [UInt64] {
         isBroken ? [] : matcher.allowedTokens()
