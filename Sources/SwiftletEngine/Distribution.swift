@@ -41,6 +41,12 @@ struct Distribution {
         normalize()
     }
 
+    /// Holds one token, which is certain.
+    mutating func fill(only token: TokenID) {
+        candidates.removeAll(keepingCapacity: true)
+        candidates.append(Candidate(id: token, logit: 0, probability: 1))
+    }
+
     /// Keeps a heap whose root is the worst candidate, and replaces that by every better logit.
     private mutating func replaceSmallest(by logits: UnsafeBufferPointer<Float>, from start: Int) {
         for root in stride(from: candidates.count / 2 - 1, through: 0, by: -1) { siftDown(root) }

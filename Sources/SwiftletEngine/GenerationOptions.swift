@@ -9,9 +9,10 @@ public struct GenerationOptions: Sendable {
     public var stopStrings: [String] = []
     /// Tokens that end the generation.
     public var stopTokens: Set<TokenID> = []
-    /// Goes on at stop tokens.
+    /// Goes on at stop tokens, unless ``constraint`` allows nothing else.
     public var ignoresStopTokens = false
-    /// Tokens that are generated before a stop token or a stop string may end the text.
+    /// Tokens that are generated before a stop token or a stop string may end the text; fewer if ``constraint`` allows no
+    /// more.
     public var minTokens = 0
     /// Added to the logits of tokens before anything else.
     public var logitBias: [TokenID: Double] = [:]

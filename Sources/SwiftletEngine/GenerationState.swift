@@ -1,3 +1,4 @@
+import Foundation
 import SwiftletTensor
 import SwiftletText
 
@@ -59,16 +60,34 @@ struct GenerationState {
         changed.removeAll(keepingCapacity: true)
         changed.append(contentsOf: logits)
         for (token, bias) in options.logitBias { changed[Int(token)] += Float(bias) }
-        if forbidsStops {
+        if let allowed = constraint?.allowedTokens() {
+            changed.forbid(allBut: forbidsStops || options.ignoresStopTokens ? goingOn(allowed) : allowed)
+            guard changed.contains(where: { $0 > -.infinity }) else {
+                finishReason = .constraint
+                return nil
+            }
+        } else if forbidsStops {
             for token in options.stopTokens where changed.indices.contains(Int(token)) {
                 changed[Int(token)] = -.infinity
             }
         }
-        if let allowed = constraint?.allowedTokens(), !changed.forbid(allBut: allowed) {
-            finishReason = .constraint
-            return nil
-        }
         return changed.withUnsafeBufferPointer(sampler.sample)
+    }
+
+    /// Allowed tokens without those that end the text. Where a constraint allows nothing else, the text ends there however
+    /// few tokens it has.
+    private func goingOn(_ allowed: [UInt64]) -> [UInt64] {
+        var words = allowed
+        for token in options.stopTokens where words.indices.contains(Int(token) / 64) {
+            words[Int(token) / 64] &= ~(1 << UInt64(token % 64))
+        }
+        return options.ignoresStopTokens || words.contains { $0 != 0 } ? words : allowed
+    }
+
+    /// The logarithms of the probabilities with which the last token was drawn, and the likeliest beside it.
+    func drawnLogprobs(of token: TokenID, top: Int) -> (token: Double, top: [TokenLogprob]) {
+        let all = sampler.lastCandidates.map { TokenLogprob(id: $0.id, logprob: log($0.probability)) }
+        return (all.first { $0.id == token }?.logprob ?? 0, Array(all.prefix(top)))
     }
 
     /// Adds a token that was drawn, or ends the text.
@@ -117,17 +136,13 @@ struct GenerationState {
 
 extension [Float] {
     /// Sets every logit to −∞ whose bit is 0.
-    ///
-    /// - Returns: whether some token is allowed.
-    fileprivate mutating func forbid(allBut allowed: [UInt64]) -> Bool {
-        var isAllowed = false
+    fileprivate mutating func forbid(allBut allowed: [UInt64]) {
         for first in stride(from: 0, to: count, by: 64) {
             let word = first / 64 < allowed.count ? allowed[first / 64] : 0
-            let width = Swift.min(64, count - first)
-            if width == 64 ? word != 0 : word << (64 - UInt64(width)) != 0 { isAllowed = true }
             guard word != .max else { continue }
-            for bit in 0..<width where word >> UInt64(bit) & 1 == 0 { self[first + bit] = -.infinity }
+            for bit in 0..<Swift.min(64, count - first) where word >> UInt64(bit) & 1 == 0 {
+                self[first + bit] = -.infinity
+            }
         }
-        return isAllowed
     }
 }

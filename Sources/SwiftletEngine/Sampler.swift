@@ -64,8 +64,20 @@ public final class Sampler {
         return penalized.withUnsafeBufferPointer(choose)
     }
 
+    /// The tokens among which the last draw chose, the likeliest first; of equal ones the lower ids. Those without
+    /// probability are left out.
+    var lastCandidates: [Candidate] {
+        distribution.candidates.filter { $0.probability > 0 }.sorted {
+            $0.probability != $1.probability ? $0.probability > $1.probability : $0.id < $1.id
+        }
+    }
+
     private func choose(_ logits: UnsafeBufferPointer<Float>) -> TokenID {
-        if options.temperature == 0 { return Self.likeliest(of: logits) }
+        if options.temperature == 0 {
+            let token = Self.likeliest(of: logits)
+            distribution.fill(only: token)
+            return token
+        }
         distribution.fill(with: logits, topK: options.topK)
         distribution.keepTypical(options.typicalP)
         distribution.keepTopP(options.topP)

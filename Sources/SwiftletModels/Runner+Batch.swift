@@ -46,15 +46,17 @@ package struct BatchRow: Hashable, Sendable {
 extension Runner {
     /// Sends the tokens of several sequences through the model together, generated ones beside those of prompts.
     ///
-    /// Every sequence gets the same bits as alone. If it fails, the caller truncates all sequences to their lengths.
+    /// Every sequence gets the same bits as alone. If it throws, the caller truncates all sequences to their lengths.
     ///
     /// - Parameters:
     ///   - batch: parts of different sequences.
     ///   - emit: called with the wanted rows, a few at a time and in order, and their logits,
     ///     `[rows, vocabulary]`, valid during the call. Sequences have been compressed by then.
+    /// - Returns: why parts failed on their own, behind the model, by their index; they have no rows, and their sequences
+    ///   are of no use any more.
     package func step(
         _ batch: [BatchPart], emit: (_ rows: ArraySlice<BatchRow>, _ logits: Activations) -> Void
-    ) throws(SwiftletError) {
+    ) throws(SwiftletError) -> [Int: SwiftletError] {
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
         var segments: [ForwardPass.Segment] = []
@@ -73,9 +75,13 @@ extension Runner {
             try model.forward(layer: layer, x, pass)
             afterLayer?(layer, x)
         }
-        for part in batch { try end(part) }
-        let (rows, kept) = wantedRows(batch)
+        var failures: [Int: SwiftletError] = [:]
+        for (index, part) in batch.enumerated() {
+            do throws(SwiftletError) { try end(part) } catch { failures[index] = error }
+        }
+        let (rows, kept) = wantedRows(batch, without: failures)
         emitLogits(of: x.gathering(kept)) { first, logits in emit(rows[first..<first + logits.rows], logits) }
+        return failures
     }
 
     private func end(_ part: BatchPart) throws(SwiftletError) {
@@ -92,14 +98,16 @@ extension Runner {
     }
 
     /// Rows whose logits are wanted, and their indices among all rows.
-    private func wantedRows(_ batch: [BatchPart]) -> (rows: [BatchRow], indices: [Int]) {
+    private func wantedRows(
+        _ batch: [BatchPart], without failures: [Int: SwiftletError]
+    ) -> (rows: [BatchRow], indices: [Int]) {
         var (rows, indices): ([BatchRow], [Int]) = ([], [])
         var first = 0
         for (index, part) in batch.enumerated() {
             let count = part.tokens.count
             let wanted =
                 switch part.wanted {
-                case .none: 0..<0
+                case _ where failures[index] != nil, .none: 0..<0
                 case .last: count - 1..<count
                 case .all: 0..<count
                 }

@@ -86,9 +86,10 @@ package final class Runner {
         emit: (_ index: Int, _ logits: UnsafeBufferPointer<Float>) -> Void
     ) throws(SwiftletError) {
         let parts = batch.map { BatchPart(generating: $0.token, $0.sequence) }
-        try step(parts) { rows, logits in
+        let failures = try step(parts) { rows, logits in
             for (row, place) in rows.enumerated() { emit(place.part, logits.vector(row)) }
         }
+        if let failure = failures.min(by: { $0.key < $1.key })?.value { throw failure }
     }
 
     private func prefillChunked(

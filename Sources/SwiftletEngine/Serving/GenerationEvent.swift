@@ -26,13 +26,15 @@ public struct PromptProgress: Hashable, Sendable {
     public var done: Int
     /// Those of them that came from another prompt's cache, in memory or on disk.
     public var reused: Int
+    /// The slots that do it, one per answer.
+    public var slots: [Int] = []
 }
 
 /// A token with its log-probability.
 public struct TokenLogprob: Hashable, Sendable {
     /// The token.
     public var id: TokenID
-    /// The natural logarithm of its probability, before biases, penalties and filters.
+    /// The natural logarithm of its probability, before biases, penalties and filters unless asked for those behind them.
     public var logprob: Double
 }
 

@@ -15,10 +15,14 @@ public struct GenerationRequest: Sendable {
     public var cacheFormat: KVFormat?
     /// How many answers; they share the prompt's cache, and each takes a slot.
     public var choiceCount = 1
+    /// The slot that has to do it; `nil` is any. A request for a slot that is busy lets others go before.
+    public var slot: Int?
     /// How many of the likeliest tokens are told beside every generated one, with log-probabilities; `nil` tells none
     /// and no log-probability either.
     public var topLogprobs: Int?
-    /// The same for the tokens of the prompt, which is then read in full; `nil` tells nothing.
+    /// Whether these are the probabilities after biases, penalties, filters and temperature, with which tokens are drawn.
+    public var logprobsAreDrawn = false
+    /// How many are told beside the tokens of the prompt, which is then read in full; `nil` tells nothing.
     public var promptLogprobs: Int?
     /// Whether caches of earlier prompts are used for this one, and its own is kept for others.
     public var cachesPrompt = true

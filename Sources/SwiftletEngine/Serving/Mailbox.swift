@@ -83,16 +83,23 @@ final class Mailbox: Sendable {
         arrivals.signal()
     }
 
+    /// Whether to sleep until there is something to do.
+    enum Waiting {
+        case not
+        case forOrders
+        /// Until there are orders, or no more requests.
+        case forOrdersOrEnd
+    }
+
     /// Everything that was posted since the last call, and whether there will be no more requests.
-    ///
-    /// - Parameter waits: whether to sleep until there is something.
-    func take(waits: Bool) -> (orders: [Order], isDraining: Bool) {
+    func take(waits: Waiting) -> (orders: [Order], isDraining: Bool) {
         while true {
             let taken = state.withLock { state in
                 defer { state.orders = [] }
                 return (orders: state.orders, isDraining: state.isDraining)
             }
-            if !waits || !taken.orders.isEmpty || taken.isDraining { return taken }
+            let isEnd = taken.isDraining && waits == .forOrdersOrEnd
+            if waits == .not || !taken.orders.isEmpty || isEnd { return taken }
             arrivals.wait()
         }
     }

@@ -174,6 +174,10 @@ public final class Scheduler: Sendable {
             throw SwiftletError(.missing, "\(model.name) has no tokenizer, so it cannot write text")
         }
         try Self.check("the number of answers", request.choiceCount, 1...options.slotCount, .limit)
+        if let slot = request.slot {
+            try Self.check("the slot", slot, 0...options.slotCount - 1)
+            try Self.check("the number of answers of one slot", request.choiceCount, 1...1)
+        }
         let vocabulary = model.configuration.vocabularySize
         try Self.check("the number of likeliest tokens", request.topLogprobs ?? 0, 0...vocabulary)
         try Self.check(

@@ -36,6 +36,10 @@ public struct SchedulerSnapshot: Hashable, Sendable {
     public var prefixHits = 0
     /// Tokens that were written.
     public var generatedTokens = 0
+    /// Time in which prompts were read, summed over requests that ran side by side.
+    public var promptSeconds = 0.0
+    /// Time in which answers were written, summed over answers that ran side by side.
+    public var generationSeconds = 0.0
     /// Trips through the model.
     public var steps = 0
     /// Time in steps.

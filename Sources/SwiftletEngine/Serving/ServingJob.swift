@@ -104,7 +104,7 @@ final class ServingJob {
             .prompt(
                 PromptProgress(
                     total: request.prompt.count, done: min(session.tokens.count, request.prompt.count),
-                    reused: reusedTokens + restoredTokens)))
+                    reused: reusedTokens + restoredTokens, slots: slots)))
     }
 }
 
@@ -142,12 +142,11 @@ final class ServingChoice {
     }
 
     /// Draws a token; called on any thread, for one row at a time.
-    ///
-    /// - Parameter top: how many of the likeliest tokens are noted; `nil` notes nothing.
-    func draw(_ logits: UnsafeBufferPointer<Float>, top: Int?) {
+    func draw(_ logits: UnsafeBufferPointer<Float>, for request: GenerationRequest) {
         drawn = state.draw(logits)
         logprobs = nil
-        guard let top, let drawn else { return }
+        guard let top = request.topLogprobs, let drawn else { return }
+        if request.logprobsAreDrawn { return logprobs = state.drawnLogprobs(of: drawn, top: top) }
         let row = LogSoftmax(logits)
         logprobs = (row.logProbability(of: drawn), row.likeliest(top))
     }

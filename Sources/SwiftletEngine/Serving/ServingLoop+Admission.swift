@@ -4,7 +4,8 @@ import SwiftletModels
 import SwiftletTensor
 import SwiftletText
 
-/// Who may run: the first that waits, when slots are free and its cache fits beside what the others may still need.
+/// Who may run: the first that waits, when slots are free and its cache fits beside what the others may still need. Only
+/// a request that wants a busy slot lets others go before.
 extension ServingLoop {
     /// Bytes of all caches, kept ones included; shared pages count once.
     var heldBytes: Int {
@@ -16,7 +17,8 @@ extension ServingLoop {
 
     /// Bytes that running requests may still take.
     var promisedBytes: Int {
-        let reading = reading.reduce(savingBytes) {
+        let restoring = restoring.reduce(savingBytes) { $0 + $1.need.all + $1.sharedBytes }
+        let reading = reading.reduce(restoring) {
             $0 + max($1.need.all - ($1.session?.cacheBytes ?? 0), 0) + $1.sharedBytes
         }
         return writing.reduce(reading) { sum, job in
@@ -26,13 +28,18 @@ extension ServingLoop {
         }
     }
 
-    /// Admits requests as long as the first one fits.
+    /// Admits requests as long as the next one fits.
     func admit() {
-        while let job = waiting.first {
+        var next = 0
+        while next < waiting.count {
+            let job = waiting[next]
             let free = freeSlots
-            guard free.count >= job.request.choiceCount,
-                begin(job, Array(free.prefix(job.request.choiceCount)))
-            else { break }
+            if let slot = job.request.slot, !free.contains(slot) {
+                next += 1
+                continue
+            }
+            let slots = job.request.slot.map { [$0] } ?? Array(free.prefix(job.request.choiceCount))
+            guard slots.count == job.request.choiceCount, begin(job, at: next, slots) else { break }
         }
         for (index, job) in waiting.enumerated() where job.toldAhead != index {
             job.toldAhead = index
@@ -40,25 +47,33 @@ extension ServingLoop {
         }
     }
 
-    /// Starts the first request that waits.
+    /// Starts a request that waits.
     ///
     /// - Returns: false if it has to wait for memory.
-    private func begin(_ job: ServingJob, _ slots: [Int]) -> Bool {
+    private func begin(_ job: ServingJob, at place: Int, _ slots: [Int]) -> Bool {
         do {
             guard let session = try makeRoom(for: job) else { return false }
-            waiting.removeFirst()
+            waiting.remove(at: place)
             setup.mailbox.leaveQueue(freeSlots: freeSlots.count - slots.count)
-            job.session = session
             job.slots = slots
             job.begin = clock.now
-            reading.append(job)
             for index in slots { occupy(index, job) }
-            restore(job, session)
-            try beginPrompt(of: job, session)
+            if let restoring = restoring(job, session) {
+                start(restoring, for: job)
+            } else {
+                read(job, session)
+            }
         } catch {
             fail(job, error)
         }
         return true
+    }
+
+    /// Lets a request read what is left of its prompt.
+    private func read(_ job: ServingJob, _ session: Session) {
+        job.session = session
+        reading.append(job)
+        do { try beginPrompt(of: job, session) } catch { fail(job, error) }
     }
 
     private func occupy(_ index: Int, _ job: ServingJob) {
@@ -101,7 +116,8 @@ extension ServingLoop {
 
     /// The most that running requests may come to hold, if they share nothing.
     private var runningBytes: Int {
-        let reading = reading.reduce(0) {
+        let restoring = restoring.reduce(0) { $0 + $1.need.all + $1.sharedBytes }
+        let reading = reading.reduce(restoring) {
             $0 + max($1.need.all, $1.session?.cacheBytes ?? 0) + $1.sharedBytes
         }
         return writing.reduce(reading) { sum, job in
@@ -177,22 +193,40 @@ extension ServingLoop {
 
     // MARK: The prompt cache on disk
 
-    /// Takes more of the prompt from the disk, if that knows more.
-    private func restore(_ job: ServingJob, _ session: Session) {
+    /// How more of the prompt may come from the disk; `nil` if there is no cache for it.
+    private func restoring(_ job: ServingJob, _ session: Session) -> PromptRestoring? {
         guard let store = setup.options.promptCache, usesKept(job), job.promptLogits == nil,
             (try? session.sequence.checkSnapshot()) != nil
-        else { return }
-        let known = session.tokens.count
+        else { return nil }
         nameFiles(of: session)
-        let found = store.restore(session, job.request.prompt)
+        return PromptRestoring(session, job.request.prompt, store)
+    }
+
+    /// Looks for a prompt on the disk while others go on; the request goes on when that is done.
+    private func start(_ prompt: PromptRestoring, for job: ServingJob) {
+        restoring.append(job)
+        let serial = job.serial
+        restorer.async { [mailbox = setup.mailbox] in
+            prompt.run()
+            mailbox.post { $0.finishRestoring(serial, prompt) }
+        }
+    }
+
+    private func finishRestoring(_ serial: UInt64, _ prompt: PromptRestoring) {
+        guard let index = restoring.firstIndex(where: { $0.serial == serial }),
+            let (session, found) = prompt.take()
+        else { return }
+        let job = restoring.remove(at: index)
         job.isStored = found.isComplete
         job.storedPrefixes = found.prefixes
         job.promptLogits = found.logits
-        guard session.tokens.count != known else { return }
-        counters.reusedTokens -= job.reusedTokens
-        job.reusedTokens = 0
-        job.restoredTokens = session.tokens.count
-        counters.restoredTokens += job.restoredTokens
+        if session.tokens.count != job.reusedTokens {
+            counters.reusedTokens -= job.reusedTokens
+            job.reusedTokens = 0
+            job.restoredTokens = session.tokens.count
+            counters.restoredTokens += job.restoredTokens
+        }
+        read(job, session)
     }
 
     /// Tells a session what its files are called; finding that out takes longer than a token.

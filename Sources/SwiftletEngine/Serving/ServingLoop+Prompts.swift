@@ -21,7 +21,7 @@ extension ServingLoop {
             try logits.withUnsafeBufferPointer { logits throws(SwiftletError) in
                 try startChoices(of: job, session)
                 for choice in job.choices where job.request.options.maxTokens != 0 {
-                    choice.draw(logits, top: job.request.topLogprobs)
+                    choice.draw(logits, for: job.request)
                 }
             }
             return settle(promptOf: job)
@@ -111,7 +111,8 @@ extension ServingLoop {
                 job.layerMajor = prompt
                 job.tell(
                     .prompt(
-                        PromptProgress(total: count, done: count * prompt.layer / layers, reused: 0)))
+                        PromptProgress(
+                            total: count, done: count * prompt.layer / layers, reused: 0, slots: job.slots)))
                 return
             }
             try finishLayers(prompt, of: job, session)
@@ -149,7 +150,7 @@ extension ServingLoop {
             return job.failure = error
         }
         guard job.request.options.maxTokens != 0 else { return }
-        for choice in job.choices { choice.draw(logits, top: job.request.topLogprobs) }
+        for choice in job.choices { choice.draw(logits, for: job.request) }
     }
 
     /// Makes the choices of a request whose prompt is read; the others fork the first one's cache.

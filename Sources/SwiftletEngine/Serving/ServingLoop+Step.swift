@@ -7,7 +7,7 @@ import SwiftletText
 extension ServingLoop {
     /// A row of logits with what is to be done about it.
     private enum RowTask {
-        case draw(ServingChoice, top: Int?)
+        case draw(ServingChoice, GenerationRequest)
         case score(ServingJob, position: Int, top: Int)
     }
 
@@ -38,27 +38,43 @@ extension ServingLoop {
         precondition(generating.count == answers.count, "an answer has no token to go on with")
         let parts = generating + prompts.map(\.part)
         guard !parts.isEmpty else { return }
+        let failures: [Int: SwiftletError]
         do {
-            try runner.step(parts) { rows, logits in
-                use(rows, logits, answers, prompts)
-            }
+            failures = try runner.step(parts) { rows, logits in use(rows, logits, answers, prompts) }
         } catch {
-            return abandon(answers, prompts, error)
+            return stepApart(answers, prompts, error)
         }
-        for (job, choice) in answers {
+        let jobs = answers.map(\.job) + prompts.map(\.job)
+        for (index, error) in failures where isRunning(jobs[index]) { fail(jobs[index], error) }
+        for (job, choice) in answers where isRunning(job) {
             if let token = choice.next { choice.session.tokens.append(token) }
             settle(choice, of: job)
         }
-        for (job, part) in prompts { note(part, of: job) }
+        for (job, part) in prompts where isRunning(job) { note(part, of: job) }
     }
 
-    /// After a failure no row of the step counts, and its requests end.
-    private func abandon(
+    private func isRunning(_ job: ServingJob) -> Bool { running.contains { $0 === job } }
+
+    /// After a failure in the model no row of the step counts. Every request tries again alone, so that only those end
+    /// that fail again, and those whose policy has taken notes in the failed step.
+    private func stepApart(
         _ answers: [(job: ServingJob, choice: ServingChoice)],
         _ prompts: [(job: ServingJob, part: BatchPart)], _ error: SwiftletError
     ) {
-        for job in answers.map(\.job) + prompts.map(\.job) where running.contains(where: { $0 === job }) {
-            fail(job, error)
+        let isAlone = answers.count + prompts.count == 1
+        func canRepeat(_ sequence: KVSequence) -> Bool {
+            !isAlone && sequence.rowsFollowFromTokens
+                && (try? sequence.truncate(to: sequence.length)) != nil
+        }
+        for answer in answers where isRunning(answer.job) {
+            if canRepeat(answer.choice.session.sequence) {
+                stepBatch([answer], [])
+            } else {
+                fail(answer.job, error)
+            }
+        }
+        for prompt in prompts where isRunning(prompt.job) {
+            if canRepeat(prompt.part.sequence) { stepBatch([], [prompt]) } else { fail(prompt.job, error) }
         }
     }
 
@@ -73,7 +89,7 @@ extension ServingLoop {
         for (index, row) in rows.enumerated() {
             if row.part < answers.count {
                 let (job, choice) = answers[row.part]
-                tasks.append((index, .draw(choice, top: job.request.topLogprobs)))
+                tasks.append((index, .draw(choice, job.request)))
                 continue
             }
             let (job, part) = prompts[row.part - answers.count]
@@ -88,7 +104,7 @@ extension ServingLoop {
             runner.compute.run(tasks.count) { task, _ in
                 let row = logits.vector(tasks[task].row)
                 switch tasks[task].task {
-                case .draw(let choice, let top): choice.draw(row, top: top)
+                case .draw(let choice, let request): choice.draw(row, for: request)
                 case .score(let job, let position, let top):
                     scores[task] = job.score(position: position, row, top: top)
                 }
@@ -156,6 +172,10 @@ extension ServingLoop {
             statistics.promptSeconds = (end - begin).seconds
             statistics.generationSeconds = (now - end).seconds
             statistics.firstTokenSeconds = job.firstToken.map { ($0 - job.arrival).seconds } ?? 0
+            if job.choices.count(where: \.isFinished) == 1 {
+                counters.promptSeconds += statistics.promptSeconds
+            }
+            counters.generationSeconds += statistics.generationSeconds
         }
         job.tell(
             .finished(

@@ -32,6 +32,8 @@ final class ServingLoop {
     let clock = ContinuousClock()
     /// Requests that wait, in the order in which they came.
     var waiting: [ServingJob] = []
+    /// Requests whose prompt is looked for on the disk, which another thread does.
+    var restoring: [ServingJob] = []
     /// Requests whose prompt is being read; the first one is served first.
     var reading: [ServingJob] = []
     /// Requests whose answers are being written.
@@ -41,6 +43,8 @@ final class ServingLoop {
     var counters = SchedulerSnapshot()
     /// Writes prompts to the disk beside the steps.
     let saver = DispatchQueue(label: "swiftlet.prompts")
+    /// Reads prompts from the disk beside the steps.
+    let restorer = DispatchQueue(label: "swiftlet.restored")
     /// Bytes of pages that may be copied because a prompt is being written.
     var savingBytes = 0
     /// What files of prompts are named after, by what they depend on.
@@ -63,11 +67,14 @@ final class ServingLoop {
     /// Works until no more requests can come and all have ended.
     func run() {
         while true {
-            let isIdle = waiting.isEmpty && reading.isEmpty && writing.isEmpty
+            // Where requests wait for memory that the disk's threads hold, an order says when these are done.
+            let isBlocked = !restoring.isEmpty || !waiting.isEmpty && savingBytes > 0
+            let isIdle = running.isEmpty && (waiting.isEmpty || isBlocked)
             if isIdle { publish(always: true) }
-            let (orders, isDraining) = setup.mailbox.take(waits: isIdle)
+            let (orders, isDraining) = setup.mailbox.take(
+                waits: !isIdle ? .not : isBlocked ? .forOrders : .forOrdersOrEnd)
             for order in orders { order(self) }
-            if isIdle, isDraining, orders.isEmpty { break }
+            if isIdle, !isBlocked, isDraining, orders.isEmpty { break }
             removeCancelled()
             admit()
             if !reading.isEmpty || !writing.isEmpty { step() }
@@ -95,7 +102,7 @@ final class ServingLoop {
 
     /// Ends some requests before the next step.
     func cancel(_ isMeant: (ServingJob) -> Bool) {
-        for job in waiting + running where isMeant(job) { job.isCancelled = true }
+        for job in waiting + restoring + running where isMeant(job) { job.isCancelled = true }
     }
 
     /// Ends all requests.
@@ -136,6 +143,7 @@ final class ServingLoop {
             setup.mailbox.leaveQueue(freeSlots: freeSlots.count)
             return
         }
+        restoring.removeAll { $0 === job }
         reading.removeAll { $0 === job }
         writing.removeAll { $0 === job }
         counters.policies[name(of: job.request.policy), default: .init()].finishedRequests += 1
@@ -183,7 +191,7 @@ final class ServingLoop {
         if !always, let lastPublished, now - lastPublished < Self.publishingInterval { return }
         lastPublished = now
         var snapshot = counters
-        snapshot.runningRequests = running.count
+        snapshot.runningRequests = restoring.count + running.count
         snapshot.memoryBytes = setup.memoryBytes
         snapshot.promisedBytes = promisedBytes
         snapshot.keptPrompts = kept.count
