@@ -59,7 +59,17 @@ struct Serve: ParsableCommand {
     /// Loads the model; the process ends if it cannot.
     private func load(into host: ModelHost, isQuiet: Bool) {
         do throws(SwiftletError) {
-            let engine = try engine()
+            let loaded = try Model.load(model.choice.model)
+            if endpoints.embeds || loaded.isEncoder {
+                return try embed(with: loaded, host, isQuiet: isQuiet)
+            }
+            guard endpoints.pooling == nil else {
+                throw SwiftletError(
+                    .invalidArgument,
+                    "--pooling is about embeddings, but \(loaded.name) is to write text; add --embeddings or leave it out"
+                )
+            }
+            let engine = try engine(loaded)
             host.finish(.success(engine))
             guard !isQuiet else { return }
             let options = engine.scheduler.options
@@ -74,8 +84,23 @@ struct Serve: ParsableCommand {
         }
     }
 
-    private func engine() throws(SwiftletError) -> Engine {
-        let loaded = try Model.load(model.choice.model)
+    private func embed(with loaded: Model, _ host: ModelHost, isQuiet: Bool) throws(SwiftletError) {
+        let session = try model.sessionOptions()
+        var options = Embedder.Options()
+        options.pooling = endpoints.pooling
+        options.normalizes = false
+        options.threadCount = session.threadCount
+        let service = try EmbeddingService(
+            loaded, options, queueLimit: scheduling.queueLimit ?? Scheduler.Options().queueLimit)
+        host.finish(try EmbeddingEngine(service, contextLength: session.contextLength))
+        if !isQuiet {
+            Console.note(
+                "swiftlet: \(loaded.name) is ready: embeddings of \(service.dimension) numbers, pooling "
+                    + service.pooling.rawValue)
+        }
+    }
+
+    private func engine(_ loaded: Model) throws(SwiftletError) -> Engine {
         _ = try model.policy.policy(for: loaded)
         let template = try chatTemplate.template(of: loaded)
         var sampling = loaded.generationDefaults.sampling

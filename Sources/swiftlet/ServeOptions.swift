@@ -215,6 +215,18 @@ struct EndpointOptions: ParsableArguments {
     @Flag(inversion: .prefixedNo, help: "Answer /slots.") var slots = true
     @Flag(inversion: .prefixedNo, help: "Answer / with the web page.") var ui = true
 
+    @Flag(
+        name: [.customLong("embeddings"), .customLong("embedding")],
+        help: "Embed texts instead of writing them; encoders such as BERT do nothing else.")
+    var embeds = false
+
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp(
+            "How tokens become one vector: mean, cls or last; default: what the model's files say.",
+            valueName: "pooling"))
+    var pooling: Pooling?
+
     @Option(
         name: .customLong("slot-save-path"),
         help: ArgumentHelp("Directory for caches that /slots saves.", valueName: "directory"),
@@ -295,3 +307,5 @@ struct LogOptions: ParsableArguments {
 }
 
 extension LogFormat: ExpressibleByArgument {}
+
+extension Pooling: ExpressibleByArgument {}

@@ -48,8 +48,7 @@ public final class Embedder {
         }
         self.model = model
         kernels = try Kernels.selected()
-        let isEncoder = model.configuration.form.isBidirectional
-        pooling = options.pooling ?? model.embeddingDefaults.pooling ?? (isEncoder ? .mean : .last)
+        pooling = options.pooling ?? model.embeddingDefaults.pooling ?? (model.isEncoder ? .mean : .last)
         normalizes = options.normalizes
         runner = Runner(
             model: model.network,
@@ -115,4 +114,9 @@ public final class Embedder {
             return sums.map { Float($0 / Double(states.rows)) }
         }
     }
+}
+
+extension Model {
+    /// Whether it turns texts into vectors and writes none.
+    public var isEncoder: Bool { configuration.form.isBidirectional }
 }

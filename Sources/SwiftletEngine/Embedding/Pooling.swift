@@ -1,6 +1,6 @@
 import SwiftletFormats
 import SwiftletModels
-public import SwiftletTensor
+import SwiftletTensor
 
 /// How the states of a text's tokens become one vector.
 public enum Pooling: String, Hashable, Sendable, CaseIterable {

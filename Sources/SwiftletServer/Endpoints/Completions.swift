@@ -13,7 +13,8 @@ struct Completions: Sendable {
     func callAsFunction(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.engine()
         var fields = try RequestFields(body: request.body)
-        let (prompts, _) = try PromptFields.read(&fields, engine, limit: context.settings.choiceLimit)
+        let (prompts, _) = try PromptFields.read(
+            &fields, engine.target, limit: context.settings.choiceLimit)
         var asked = try GenerationFields(
             &fields, engine, context.settings,
             defaultLength: context.settings.maxTokens ?? Self.defaultLength)

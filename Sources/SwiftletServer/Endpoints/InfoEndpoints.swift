@@ -12,7 +12,7 @@ struct InfoEndpoints: Sendable {
 
     /// `GET /health`: 200 when the model is ready, 503 before.
     func health(_: ServerRequest) throws(APIError) -> Answer {
-        _ = try context.host.engine()
+        _ = try context.host.loaded()
         var json = JSONWriter()
         json.object { $0.member("status", "ok") }
         return .json(json.bytes)
@@ -84,25 +84,25 @@ struct InfoEndpoints: Sendable {
     }
 
     private func model(_ json: inout JSONWriter) {
-        let engine = context.host.ready
+        let loaded = try? context.host.loaded()
         json.object { json in
             json.member("id", context.modelName)
             json.member("object", "model")
-            json.member("created", engine?.created ?? Int(ServerMetrics.processStart))
+            json.member("created", loaded?.created ?? Int(ServerMetrics.processStart))
             json.member("owned_by", "swiftlet")
             json.member("aliases", context.settings.aliases)
             json.member("tags", context.settings.tags)
             json.key("meta")
-            guard let engine else { return json.null() }
-            let configuration = engine.model.configuration
+            guard let loaded else { return json.null() }
+            let configuration = loaded.model.configuration
             json.object { json in
                 json.member("architecture", configuration.architecture)
                 json.member("n_vocab", configuration.vocabularySize)
-                json.member("n_ctx", engine.scheduler.contextLength)
+                json.member("n_ctx", loaded.contextLength)
                 json.member("n_ctx_train", configuration.contextLength)
                 json.member("n_embd", configuration.hiddenSize)
-                json.member("n_params", engine.model.parameterCount)
-                json.member("size", engine.model.weightBytes)
+                json.member("n_params", loaded.model.parameterCount)
+                json.member("size", loaded.model.weightBytes)
             }
         }
     }
@@ -111,6 +111,7 @@ struct InfoEndpoints: Sendable {
 
     /// `GET /props`, in llama-server's shape.
     func properties(_: ServerRequest) throws(APIError) -> Answer {
+        if case .embedding(let engine) = context.host.state { return properties(of: engine) }
         let engine = try context.host.engine()
         var options = engine.defaults
         options.maxTokens = context.settings.maxTokens
@@ -149,19 +150,25 @@ struct InfoEndpoints: Sendable {
         return .json(json.bytes)
     }
 
+    private func properties(of engine: EmbeddingEngine) -> Answer {
+        var json = JSONWriter()
+        json.object { json in
+            json.member("total_slots", 1)
+            json.member("model_alias", context.modelName)
+            json.member("model_path", engine.service.model.path)
+            json.member("n_ctx", engine.contextLength)
+            json.member("n_embd", engine.service.dimension)
+            json.member("pooling", engine.service.pooling.rawValue)
+            json.member("build_info", Fingerprint.name)
+        }
+        return .json(json.bytes)
+    }
+
     /// What the page offers to choose from.
     private func policies(_ json: inout JSONWriter) {
         json.member("kv_policy", context.settings.policy ?? "full")
         json.member("kv_budget", optional: context.settings.budget)
         json.member("kv_policies", KVPolicyNames.all)
-    }
-
-    /// Everything that has to do with embeddings.
-    func embeddings(_: ServerRequest) throws(APIError) -> Answer {
-        throw APIError(
-            .notSupported,
-            "the loaded model writes text and is no embedding model; embeddings need one of those",
-            code: "embeddings_not_supported")
     }
 
     /// What is known elsewhere and missing here.

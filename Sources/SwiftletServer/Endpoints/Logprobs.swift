@@ -1,3 +1,4 @@
+import Foundation
 import SwiftletEngine
 import SwiftletFormats
 import SwiftletText
@@ -22,22 +23,32 @@ enum Logprobs {
 
 extension JSONWriter {
     /// Writes one generated token as chat completions and llama-server do.
-    mutating func logprob(_ token: GeneratedToken, _ tokenizer: Tokenizer) {
+    ///
+    /// - Parameter areDrawn: whether plain probabilities are written, as llama-server does for those behind its samplers.
+    mutating func logprob(_ token: GeneratedToken, _ tokenizer: Tokenizer, areDrawn: Bool = false) {
         object { json in
-            json.logprobMembers(token.id, token.bytes, token.logprob ?? 0)
-            json.key("top_logprobs")
+            json.logprobMembers(token.id, token.bytes, token.logprob ?? 0, areDrawn)
+            json.key(areDrawn ? "top_probs" : "top_logprobs")
             json.array { json in
                 for top in token.top {
-                    json.object { $0.logprobMembers(top.id, tokenizer.bytes(of: top.id), top.logprob) }
+                    json.object {
+                        $0.logprobMembers(top.id, tokenizer.bytes(of: top.id), top.logprob, areDrawn)
+                    }
                 }
             }
         }
     }
 
-    private mutating func logprobMembers(_ id: TokenID, _ bytes: [UInt8], _ logprob: Double) {
+    private mutating func logprobMembers(
+        _ id: TokenID, _ bytes: [UInt8], _ logprob: Double, _ areDrawn: Bool
+    ) {
         member("id", id)
         member("token", Logprobs.text(bytes))
-        member("logprob", Logprobs.finite(logprob))
+        if areDrawn {
+            member("prob", exp(min(logprob, 0)))
+        } else {
+            member("logprob", Logprobs.finite(logprob))
+        }
         member("bytes", bytes)
     }
 

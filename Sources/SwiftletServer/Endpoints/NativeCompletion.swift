@@ -8,13 +8,12 @@ struct NativeCompletion: Sendable {
     func callAsFunction(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.engine()
         var fields = try RequestFields(body: request.body)
-        let (prompts, isList) = try PromptFields.read(&fields, engine, limit: context.settings.choiceLimit)
+        let (prompts, isList) = try PromptFields.read(
+            &fields, engine.target, limit: context.settings.choiceLimit)
         var asked = try GenerationFields(
             &fields, engine, context.settings, lengths: ["n_predict", "max_tokens", "max_completion_tokens"])
         if let count = try fields.int("n_probs", in: 0...100), count > 0 { asked.topLogprobs = count }
-        if try fields.bool("post_sampling_probs") == true {
-            throw .refused("post_sampling_probs", "probabilities are those of the model itself")
-        }
+        asked.logprobsAreDrawn = try fields.bool("post_sampling_probs") ?? false
         let returnsTokens = try fields.bool("return_tokens") ?? false
         let chosen = try fields.strings("response_fields", maximum: 256) ?? []
         try fields.refuse("input_prefix", "this server does not fill in texts")
@@ -71,8 +70,7 @@ struct NativeStream {
             let seen = results[prompt]
             await writer.event { shape.part(prompt, token, seen, since: start, &$0) }
         case .finished(let end):
-            guard let choice = results[prompt].choices.dropFirst(end.choice).first else { return }
-            await writer.event(shape.end(prompt, end.choice, choice, isStream: true))
+            await writer.event(shape.end(prompt, end.choice, results[prompt], isStream: true))
         }
     }
 

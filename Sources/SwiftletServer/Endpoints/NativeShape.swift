@@ -15,9 +15,7 @@ struct NativeShape: Sendable {
     /// One answer per prompt and choice.
     func whole(_ results: [GenerationResult]) -> [[UInt8]] {
         results.enumerated().flatMap { prompt, result in
-            result.choices.enumerated().map { number, choice in
-                end(prompt, number, choice, isStream: false)
-            }
+            result.choices.indices.map { end(prompt, $0, result, isStream: false) }
         }
     }
 
@@ -31,12 +29,12 @@ struct NativeShape: Sendable {
         json.member("content", token.text)
         json.member("tokens", [token.id])
         json.member("stop", false)
-        json.member("id_slot", -1)
+        json.member("id_slot", result.slot(of: token.choice))
         json.member("tokens_predicted", count)
         json.member("tokens_evaluated", prompts[prompt].tokens.count)
         if asked.topLogprobs != nil {
             json.key("completion_probabilities")
-            json.array { $0.logprob(token, engine.tokenizer) }
+            json.array { $0.logprob(token, engine.tokenizer, areDrawn: asked.logprobsAreDrawn) }
         }
         guard asked.showsTimings else { return }
         json.timings(Timings(result.progress, since: start, tokenCount: count, firstToken: result.firstToken))
@@ -44,14 +42,15 @@ struct NativeShape: Sendable {
 
     /// The end of an answer; without a stream the whole answer.
     func end(
-        _ prompt: Int, _ number: Int, _ choice: GenerationResult.Choice, isStream: Bool
+        _ prompt: Int, _ number: Int, _ result: GenerationResult, isStream: Bool
     ) -> [UInt8] {
+        let choice = result.choices[number]
         var json = JSONWriter()
         json.object { json in
             json.member("index", prompt * asked.choiceCount + number)
             json.member("content", isStream ? choice.end?.text ?? "" : choice.text)
             json.member("tokens", returnsTokens && !isStream ? choice.tokens.map(\.id) : [])
-            json.member("id_slot", -1)
+            json.member("id_slot", result.slot(of: number))
             json.member("stop", true)
             json.member("model", model)
             json.member("tokens_predicted", choice.end?.statistics.generatedTokens ?? 0)
@@ -65,7 +64,9 @@ struct NativeShape: Sendable {
             if asked.topLogprobs != nil, !isStream {
                 json.key("completion_probabilities")
                 json.array { json in
-                    for token in choice.tokens { json.logprob(token, engine.tokenizer) }
+                    for token in choice.tokens {
+                        json.logprob(token, engine.tokenizer, areDrawn: asked.logprobsAreDrawn)
+                    }
                 }
             }
             if let end = choice.end {
@@ -142,9 +143,9 @@ struct GenerationSettings {
         json.member("min_keep", 0)
         json.member("stream", asked?.isStream ?? false)
         json.member("grammar", "")
-        json.member("samplers", ["penalties", "top_k", "typ_p", "top_p", "min_p", "temperature"])
+        json.member("samplers", SamplingStages.order)
         json.member("timings_per_token", asked?.showsTimings ?? false)
-        json.member("post_sampling_probs", false)
+        json.member("post_sampling_probs", asked?.logprobsAreDrawn ?? false)
         json.key("lora")
         json.array { _ in }
         json.member("n_ctx", engine.scheduler.contextLength)

@@ -8,7 +8,7 @@ struct TokenEndpoints: Sendable {
 
     /// `POST /tokenize`: the tokens of a text.
     func tokenize(_ request: ServerRequest) throws(APIError) -> Answer {
-        let engine = try context.host.engine()
+        let model = try context.host.loaded()
         var fields = try RequestFields(body: request.body)
         // The second names are those of vLLM.
         let prompt = try fields.string("prompt")
@@ -20,22 +20,22 @@ struct TokenEndpoints: Sendable {
         if let value = try fields.bool("with_pieces") { showsPieces = value }
         fields.accept(["model"])
         try fields.finish()
-        let ids = engine.tokenizer.encode(content, addSpecial: addsSpecial, parseSpecial: parsesSpecial)
+        let ids = model.tokenizer.encode(content, addSpecial: addsSpecial, parseSpecial: parsesSpecial)
         var json = JSONWriter()
         json.object { json in
             json.key("tokens")
             json.array { json in
-                for id in ids { if showsPieces { piece(id, engine, &json) } else { json.value(id) } }
+                for id in ids { if showsPieces { piece(id, model.tokenizer, &json) } else { json.value(id) } }
             }
             json.member("count", ids.count)
-            json.member("max_model_len", engine.scheduler.contextLength)
+            json.member("max_model_len", model.contextLength)
         }
         return .json(json.bytes)
     }
 
     /// A token with its text, or with its bytes where they are no text.
-    private func piece(_ id: TokenID, _ engine: Engine, _ json: inout JSONWriter) {
-        let bytes = engine.tokenizer.bytes(of: id)
+    private func piece(_ id: TokenID, _ tokenizer: Tokenizer, _ json: inout JSONWriter) {
+        let bytes = tokenizer.bytes(of: id)
         json.object { json in
             json.member("id", id)
             if let text = String(validating: bytes, as: UTF8.self) {
@@ -48,7 +48,7 @@ struct TokenEndpoints: Sendable {
 
     /// `POST /detokenize`: the text of tokens.
     func detokenize(_ request: ServerRequest) throws(APIError) -> Answer {
-        let engine = try context.host.engine()
+        let model = try context.host.loaded()
         var fields = try RequestFields(body: request.body)
         guard let tokens = try fields.array("tokens", maximum: 1 << 24) else {
             throw fields.missing("tokens")
@@ -56,18 +56,18 @@ struct TokenEndpoints: Sendable {
         var ids: [TokenID] = []
         for (index, token) in tokens.enumerated() {
             guard let id = RequestFields.wholeNumber(token).flatMap({ TokenID(exactly: $0) }), id >= 0,
-                Int(id) < engine.tokenizer.vocabularySize
+                Int(id) < model.tokenizer.vocabularySize
             else {
                 throw .field(
                     "tokens[\(index)]",
                     "is \(RequestFields.describe(token)), expected a token from 0 to "
-                        + "\(engine.tokenizer.vocabularySize - 1)")
+                        + "\(model.tokenizer.vocabularySize - 1)")
             }
             ids.append(id)
         }
         fields.accept(["model"])
         try fields.finish()
-        let text: String = engine.tokenizer.decode(ids)
+        let text: String = model.tokenizer.decode(ids)
         var json = JSONWriter()
         json.object { json in
             json.member("content", text)
@@ -78,13 +78,13 @@ struct TokenEndpoints: Sendable {
 
     /// `GET /tokenizer_info`: what evaluation programs want to know before they send tokens.
     func information(_: ServerRequest) throws(APIError) -> Answer {
-        let engine = try context.host.engine()
-        let tokenizer = engine.tokenizer
+        let model = try context.host.loaded()
+        let tokenizer = model.tokenizer
         var json = JSONWriter()
         json.object { json in
             json.member("tokenizer_class", "SwiftletTokenizer")
             json.member("vocab_size", tokenizer.vocabularySize)
-            json.member("model_max_length", engine.scheduler.contextLength)
+            json.member("model_max_length", model.contextLength)
             json.member("bos_token", optional: tokenizer.bos.flatMap { tokenizer.piece($0) })
             json.member("eos_token", optional: tokenizer.eos.flatMap { tokenizer.piece($0) })
             for (name, id) in [("bos_token_id", tokenizer.bos), ("eos_token_id", tokenizer.eos)] {
@@ -93,7 +93,7 @@ struct TokenEndpoints: Sendable {
             }
             json.nullMember("pad_token")
             json.member("eot_token", optional: tokenizer.eos.flatMap { tokenizer.piece($0) })
-            json.member("chat_template", optional: engine.templateSource)
+            json.member("chat_template", optional: model.templateSource)
         }
         return .json(json.bytes)
     }

@@ -209,6 +209,9 @@ struct GenerationResult: Sendable {
     /// Whether every answer has ended.
     var isComplete: Bool { !choices.isEmpty && choices.allSatisfy { $0.end != nil } }
 
+    /// The slot of an answer; -1 before that is known.
+    func slot(of choice: Int) -> Int { progress?.slots.dropFirst(choice).first ?? -1 }
+
     /// Takes what happened.
     mutating func add(_ event: GenerationEvent) {
         switch event {

@@ -5,7 +5,7 @@ extension RouteTable {
     init(_ context: ServerContext) {
         let info = InfoEndpoints(context: context)
         var routes = Self.generation(context) + Self.tokens(context) + Self.information(info)
-        routes += Self.slots(context) + Self.missing(info)
+        routes += Self.embeddings(context) + Self.slots(context) + Self.missing(info)
         let document = OpenAPI.document(routes)
         routes.append(
             Route(.get, "/openapi.json", "This description.") { _ throws(APIError) in .json(document) })
@@ -52,6 +52,17 @@ extension RouteTable {
             Route(.post, "/responses", "Answer a conversation, in the shape of responses.") {
                 r async throws(APIError) in try await responses(r)
             },
+        ]
+    }
+
+    private static func embeddings(_ context: ServerContext) -> [Route] {
+        let embeddings = Embeddings(context: context)
+        return ["/v1/embeddings", "/embeddings"].map { path in
+            Route(.post, path, "Embed texts.") { r async throws(APIError) in try await embeddings(r) }
+        } + [
+            Route(.post, "/embedding", "Embed texts, in llama-server's shape.") { r async throws(APIError) in
+                try await embeddings.native(r)
+            }
         ]
     }
 
@@ -108,11 +119,6 @@ extension RouteTable {
 
     /// What clients may look for, and why it is not here.
     private static func missing(_ info: InfoEndpoints) -> [Route] {
-        let embeddings = ["/v1/embeddings", "/embeddings", "/embedding"].map { path in
-            Route(.post, path, "Embeddings; none without an embedding model.") { r throws(APIError) in
-                try info.embeddings(r)
-            }
-        }
         let others = [
             ("/infill", "texts to be filled in"), ("/reranking", "ranking"), ("/rerank", "ranking"),
             ("/v1/rerank", "ranking"), ("/v1/reranking", "ranking"), ("/lora-adapters", "adapters"),
@@ -120,9 +126,6 @@ extension RouteTable {
             ("/v1/images/generations", "images"), ("/v1/moderations", "moderation"),
             ("/props", "settings that change while it runs"),
         ]
-        return embeddings
-            + others.map { path, what in
-                Route(.post, path, "Not offered: \(what).", info.missing(what))
-            }
+        return others.map { path, what in Route(.post, path, "Not offered: \(what).", info.missing(what)) }
     }
 }

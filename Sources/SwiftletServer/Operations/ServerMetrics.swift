@@ -29,9 +29,9 @@ final class ServerMetrics: Sendable {
         registry = PrometheusRegistry([
             "swiftlet_time_to_first_token_seconds": .init(
                 help: "From the arrival of a request to the first token of an answer.", bounds: Self.seconds),
-            "swiftlet_inter_token_seconds": .init(
+            "swiftlet_inter_token_latency_seconds": .init(
                 help: "Between two tokens of an answer.", bounds: Self.seconds),
-            "swiftlet_request_seconds": .init(
+            "swiftlet_e2e_request_latency_seconds": .init(
                 help: "From the arrival of a request for text to the end of its answers.",
                 bounds: Self.seconds),
             "swiftlet_http_requests_total": .init(
@@ -40,8 +40,8 @@ final class ServerMetrics: Sendable {
                 help: "Requests for text whose client went away before the end."),
         ])
         firstToken = Timer(label: "swiftlet_time_to_first_token_seconds", factory: registry)
-        interToken = Timer(label: "swiftlet_inter_token_seconds", factory: registry)
-        request = Timer(label: "swiftlet_request_seconds", factory: registry)
+        interToken = Timer(label: "swiftlet_inter_token_latency_seconds", factory: registry)
+        request = Timer(label: "swiftlet_e2e_request_latency_seconds", factory: registry)
         broken = Counter(label: "swiftlet_clients_gone_total", factory: registry)
     }
 
@@ -112,6 +112,18 @@ final class ServerMetrics: Sendable {
         counter("prefix_cache_queries_total", s.prefixLookups, "Prompts that were looked up among kept ones.")
         counter("prefix_cache_hits_total", s.prefixHits, "Prompts whose beginning was found.")
         counter("generation_tokens_total", s.generatedTokens, "Tokens that were written.")
+        for (name, seconds, help) in [
+            (
+                "prompt_seconds_total", s.promptSeconds,
+                "Time in which prompts were read, summed over requests."
+            ),
+            (
+                "generation_seconds_total", s.generationSeconds,
+                "Time in which answers were written, summed over them."
+            ),
+        ] {
+            text.add("swiftlet_\(name)", help, [], .counter(seconds))
+        }
         counter("steps_total", s.steps, "Trips through the model.")
         text.add("swiftlet_busy_seconds_total", "Time in steps.", [], .counter(s.busySeconds))
         gauge("kv_cache_limit_bytes", s.memoryBytes, "Most bytes that all caches may hold.")

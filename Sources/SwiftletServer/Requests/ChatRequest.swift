@@ -13,6 +13,8 @@ struct ChatRequest {
     var isJSONObject = false
     /// The tools of which one must be called; `nil` leaves that to the model.
     var demanded: [ChatTool]?
+    /// The tools whose calls must satisfy their schemas; `nil` leaves that to the model.
+    var strict: [ChatTool]?
     /// Whether thoughts are told apart from the answer.
     var splitsReasoning: Bool
     /// Whether calls of tools are told apart.
@@ -49,7 +51,8 @@ struct ChatRequest {
         let isThinking =
             text.utf8.reversed().drop { $0 == 0x20 || $0 == 0x0A }.starts(with: "<think>".utf8.reversed())
         return Rendered(
-            prompt: try PromptFields.checked(tokens, field, engine), text: text, isThinking: isThinking,
+            prompt: try PromptFields.checked(tokens, field, engine.target), text: text,
+            isThinking: isThinking,
             style: parsesCalls ? engine.callStyle : .none, splitsReasoning: splitsReasoning)
     }
 

@@ -28,12 +28,7 @@ extension ChatRequest {
     mutating func take(_ tools: [ChatTool], _ choice: ToolChoice, field: String) throws(APIError) {
         switch choice {
         case .none: return
-        case .auto:
-            if let strict = tools.first(where: \.isStrict) {
-                throw .refused(
-                    strict.field + ".strict",
-                    "arguments are constrained only if \(field) demands a call; leave it out or demand one")
-            }
+        case .auto: if tools.contains(where: \.isStrict) { strict = tools }
         case .required:
             guard !tools.isEmpty else { throw .field(field, "demands a call, but there are no tools") }
             demanded = tools
@@ -46,13 +41,14 @@ extension ChatRequest {
         if !tools.isEmpty { settings.tools = tools.map(\.value) }
     }
 
-    /// Constrains an answer to the calls that are demanded. A constrained answer begins without thoughts, unless the
-    /// client wants them.
+    /// Constrains an answer to the calls that are demanded, or calls to their schemas. An answer that is constrained from
+    /// its beginning has no thoughts, unless the client wants them.
     mutating func constrain(_ options: inout GenerationOptions, _ engine: Engine) throws(APIError) {
         if let demanded {
             try ConstraintFields.require(demanded.map { ($0.name, $0.schema) }, into: &options, engine)
         }
         try ConstraintFields.apply(answerSchema, isJSONObject: isJSONObject, to: &options, engine)
+        if let strict { return try ConstraintFields.constrain(callsOf: strict, in: &options, engine) }
         guard options.constraint != nil else { return }
         splitsReasoning = false
         if settings.values["enable_thinking"] == nil { settings.values["enable_thinking"] = .bool(false) }

@@ -49,15 +49,47 @@ enum ConstraintFields {
                 "tool_choice",
                 "the model's template does not say how calls are written that could be demanded")
         }
-        let any: JSON
-        do {
-            any = try JSON.parse(Array(#"{"type": "object"}"#.utf8), source: "a schema")
-        } catch {
-            throw APIError(error, parameter: "tools")
+        try bind(try calls(tools, style), "tools", &options, engine)
+    }
+
+    /// Lets calls that a model makes by itself satisfy the schemas of the tools that are strict; others may have any
+    /// arguments.
+    static func constrain(
+        callsOf tools: [ChatTool], in options: inout GenerationOptions, _ engine: Engine
+    ) throws(APIError) {
+        let field = (tools.first(where: \.isStrict)?.field ?? "tools") + ".strict"
+        guard options.constraint == nil else {
+            throw .field(field, "cannot hold beside response_format or a grammar")
         }
-        let choices = tools.map { style.wrap($0.name, $0.schema ?? any) }
-        let grammar = try grammar("tools") { () throws(SwiftletError) in try Grammar(oneOf: choices) }
-        try bind(grammar, "tools", &options, engine)
+        guard let style = Wrapping(engine.callStyle), let mark = style.mark else {
+            throw .refused(
+                field,
+                "the model's template writes calls without a mark, so arguments are constrained only if tool_choice "
+                    + "demands a call; leave it out or demand one")
+        }
+        let grammar = try calls(tools.map { ($0.name, $0.isStrict ? $0.schema : nil) }, style, behind: mark)
+        do {
+            options.constraint = try engine.model.constraint(grammar, behind: mark)
+        } catch {
+            throw APIError(error, parameter: field)
+        }
+    }
+
+    /// A call of one of some tools.
+    ///
+    /// - Parameter mark: what stands at its beginning already.
+    private static func calls(
+        _ tools: [(name: String, schema: JSON?)], _ style: Wrapping, behind mark: String = ""
+    ) throws(APIError) -> Grammar {
+        try grammar("tools") { () throws(SwiftletError) in
+            let any = try JSON.parse(Array(#"{"type": "object"}"#.utf8), source: "a schema")
+            return try Grammar(
+                oneOf: tools.map { tool in
+                    var choice = style.wrap(tool.name, tool.schema ?? any)
+                    choice.before.removeFirst(mark.count)
+                    return choice
+                })
+        }
     }
 
     /// Constrains an answer as the responses interface says.
@@ -155,6 +187,16 @@ enum ConstraintFields {
         init?(_ style: CallStyle) {
             guard [.hermes, .llamaJSON, .mistral, .functionTag].contains(style) else { return nil }
             self.style = style
+        }
+
+        /// What begins a call wherever it stands; `nil` where calls look like other text.
+        var mark: String? {
+            switch style {
+            case .hermes: "<tool_call>"
+            case .mistral: "[TOOL_CALLS]"
+            case .functionTag: "<function="
+            default: nil
+            }
         }
 
         func wrap(_ name: String, _ schema: JSON) -> Grammar.WrappedSchema {

@@ -11,7 +11,11 @@ struct GenerationFields: Sendable {
     var policy: KVPolicy
     var cacheFormat: KVFormat?
     var choiceCount = 1
+    /// The slot that has to do it.
+    var slot: Int?
     var topLogprobs: Int?
+    /// Whether log-probabilities are those with which tokens are drawn.
+    var logprobsAreDrawn = false
     var cachesPrompt = true
     var isStream = false
     var includesUsage = false
@@ -41,10 +45,12 @@ struct GenerationFields: Sendable {
         cacheFormat = try Self.cacheFormat(&fields, engine.scheduler.options.cacheFormat)
         try readSampling(&fields)
         try SamplingStages.refuseMissing(&fields)
+        try SamplingStages.readOrder(&fields, &options.sampling)
         try readLimits(&fields, engine, lengths: lengths, defaultLength: defaultLength ?? settings.maxTokens)
         try readStream(&fields)
         choiceCount = try fields.int("n", in: 1...settings.choiceLimit) ?? 1
         if let count = try fields.int("n_cmpl", in: 1...settings.choiceLimit) { choiceCount = count }
+        try readSlot(&fields, slotCount: engine.scheduler.options.slotCount)
         options.logitBias = try LogitBias.read(&fields, engine)
         try Self.acceptHarmless(&fields)
         try ConstraintFields.read(&fields, into: &options, engine)
@@ -112,6 +118,17 @@ struct GenerationFields: Sendable {
 
     /// Most stop strings of a request, and most bytes of one.
     private static let (stopLimit, stopByteLimit) = (64, 4_096)
+
+    /// As in llama-server, -1 is any slot.
+    private mutating func readSlot(_ fields: inout RequestFields, slotCount: Int) throws(APIError) {
+        for name in ["slot_id", "id_slot"] {
+            guard let index = try fields.int(name, in: -1...slotCount - 1), index >= 0 else { continue }
+            guard choiceCount == 1 else {
+                throw .field(fields.path(name), "names one slot, but \(choiceCount) answers take one each")
+            }
+            slot = index
+        }
+    }
 
     // MARK: Stream
 
@@ -192,8 +209,8 @@ struct GenerationFields: Sendable {
         fields.accept([
             "user", "metadata", "service_tier", "parallel_tool_calls", "safety_identifier",
             "prompt_cache_key",
-            "prompt_cache_retention", "id_slot", "backend_sampling", "n_keep", "n_discard", "n_cache_reuse",
-            "slot_id", "speculative.n_max", "speculative.n_min", "speculative.p_min",
+            "prompt_cache_retention", "backend_sampling", "n_keep", "n_discard", "n_cache_reuse",
+            "speculative.n_max", "speculative.n_min", "speculative.p_min",
         ])
         if try fields.bool("store") == true { throw .refused(fields.path("store"), "answers are not kept") }
     }
@@ -204,7 +221,9 @@ struct GenerationFields: Sendable {
         request.policy = policy
         request.cacheFormat = cacheFormat
         request.choiceCount = choiceCount
+        request.slot = slot
         request.topLogprobs = topLogprobs
+        request.logprobsAreDrawn = logprobsAreDrawn
         request.cachesPrompt = cachesPrompt
         request.tracesCache = showsCacheView
         return request
