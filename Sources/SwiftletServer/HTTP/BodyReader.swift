@@ -18,7 +18,8 @@ final class BodyReader: Sendable {
     }
 
     /// Reads a whole body. Its bytes count as held until ``release(_:)``.
-    func read(_ request: Request) async throws(APIError) -> [UInt8] {
+    func read(_ body: IncomingBody) async throws(APIError) -> [UInt8] {
+        let request = body.request
         if let encoding = request.headers[.contentEncoding], encoding.lowercased() != "identity" {
             throw APIError(
                 .invalidRequest,
@@ -27,7 +28,7 @@ final class BodyReader: Sendable {
         if let length = request.headers[.contentLength].flatMap(Int.init), length > limit { throw tooLarge }
         var bytes: [UInt8] = []
         do {
-            for try await buffer in request.body {
+            while let buffer = try await body.next() {
                 guard buffer.readableBytes <= limit - bytes.count else { throw tooLarge }
                 try take(buffer.readableBytes)
                 bytes.append(contentsOf: buffer.readableBytesView)
@@ -61,5 +62,43 @@ final class BodyReader: Sendable {
         APIError(
             .tooLarge, "the body has more than \(limit) bytes, which --body-limit sets",
             code: "body_too_large")
+    }
+}
+
+/// The body of a request while it is answered.
+final class IncomingBody {
+    let request: Request
+    private var iterator: RequestBody.AsyncIterator?
+    private var hasEnded = false
+
+    init(_ request: Request) { self.request = request }
+
+    /// The next bytes; `nil` at the end.
+    func next() async throws -> ByteBuffer? {
+        guard !hasEnded else { return nil }
+        var iterator = iterator ?? request.body.makeAsyncIterator()
+        let bytes = try await iterator.next()
+        self.iterator = iterator
+        hasEnded = bytes == nil
+        return bytes
+    }
+
+    /// Most bytes that are thrown away, and most seconds that this takes.
+    private static let (mostBytes, mostSeconds) = (1 << 30, 30)
+
+    /// Reads what is left behind an answer that did not want it. A client that is still sending would lose the answer if
+    /// the connection were closed, and wait for ever if it were left.
+    ///
+    /// - Throws: if the connection has broken, or was closed here because it took too long.
+    func discard(_ channel: any Channel) async throws {
+        guard !hasEnded else { return }
+        let watch = WriteWatch(channel, seconds: Self.mostSeconds)
+        defer { watch.stop() }
+        watch.begin()
+        var left = Self.mostBytes
+        while let bytes = try await next() {
+            left -= bytes.readableBytes
+            guard left >= 0 else { return try await channel.close() }
+        }
     }
 }

@@ -32,21 +32,23 @@ struct Dispatcher: Sendable {
             query: RequestTarget.query(target), authority: request.head.authority, headers: request.headers,
             body: [],
             id: RequestIdentifier.of(request.headers), start: start, connection: connection)
-        let (answer, route) = await answer(meta, request)
+        let body = IncomingBody(request)
+        let (answer, route) = await answer(meta, body)
         let status: Int
         switch answer {
         case .whole(let reply):
             status = reply.status.code
             try await send(reply, meta, writer, channel)
-        case .events(let body):
+        case .events(let events):
             status = 200
-            try await stream(body, meta, writer, channel)
+            try await stream(events, meta, writer, channel)
         }
         note(meta, route: route, status: status)
+        try await body.discard(channel)
     }
 
     /// What to answer, whatever happens.
-    private func answer(_ meta: ServerRequest, _ request: Request) async -> (Answer, route: String) {
+    private func answer(_ meta: ServerRequest, _ body: IncomingBody) async -> (Answer, route: String) {
         var dialect = Dialect.openAI
         var name = "other"
         do throws(APIError) {
@@ -60,7 +62,7 @@ struct Dispatcher: Sendable {
             }
             switch match {
             case .route(let route, let parameters):
-                return (try await run(route, parameters, meta, request), name)
+                return (try await run(route, parameters, meta, body), name)
             case .otherMethods(let methods):
                 var reply = reply(
                     APIError(
@@ -81,14 +83,14 @@ struct Dispatcher: Sendable {
     }
 
     private func run(
-        _ route: Route, _ parameters: [String], _ meta: ServerRequest, _ request: Request
+        _ route: Route, _ parameters: [String], _ meta: ServerRequest, _ incoming: IncomingBody
     ) async throws(APIError) -> Answer {
         guard route.method == .post else {
             var meta = meta
             meta.parameters = parameters
             return try await route.handler(meta)
         }
-        let body = try await bodies.read(request)
+        let body = try await bodies.read(incoming)
         defer { bodies.release(body.count) }
         let whole = ServerRequest(
             method: meta.method, path: meta.path, query: meta.query, authority: meta.authority,

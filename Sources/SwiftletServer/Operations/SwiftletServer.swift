@@ -70,7 +70,13 @@ public struct SwiftletServer: Sendable {
                 services: services.map { .init(service: $0) },
                 gracefulShutdownSignals: signals ? [.sigint, .sigterm] : [], logger: Self.quiet)
             configuration.maximumGracefulShutdownDuration = .seconds(settings.shutdownSeconds + 5)
-            try await ServiceGroup(configuration: configuration).run()
+            let group = ServiceGroup(configuration: configuration)
+            let running = Task { try await group.run() }  // cancelled itself, it would cut off running requests
+            try await withTaskCancellationHandler {
+                try await running.value
+            } onCancel: {
+                Task { await group.triggerGracefulShutdown() }
+            }
         } catch {
             throw SwiftletError(
                 .unreadable,
