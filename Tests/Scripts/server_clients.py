@@ -1,6 +1,8 @@
 """Talks to a running server with other people's clients: openai, and anthropic if it is installed.
 
-usage: server_clients.py http://127.0.0.1:8080
+usage: server_clients.py http://127.0.0.1:8080 [--embeddings]
+
+With --embeddings the server is one that embeds texts.
 """
 
 import sys
@@ -80,6 +82,24 @@ def errors(client):
     assert client.models.list().data[0].owned_by == "swiftlet"
 
 
+def embeddings(client):
+    texts = ["Once upon a time", "The dog", "Once upon a time"]
+    answer = client.embeddings.create(model="any", input=texts)  # the client asks for base64
+    vectors = [entry.embedding for entry in answer.data]
+    assert vectors[0] == vectors[2] != vectors[1] and [entry.index for entry in answer.data] == [0, 1, 2]
+    assert all(abs(sum(x * x for x in vector) - 1) < 1e-3 for vector in vectors)
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens > 3
+    plain = client.embeddings.create(model="any", input=texts[1], encoding_format="float").data[0].embedding
+    assert max(abs(a - b) for a, b in zip(plain, vectors[1])) < 1e-6
+    assert len(client.embeddings.create(model="any", input=[[5, 6], [7]], dimensions=8).data[1].embedding) == 8
+    try:
+        client.completions.create(model="any", prompt="a")
+    except openai.APIStatusError as error:
+        assert error.status_code == 501
+    else:
+        raise AssertionError("a model for embeddings has written text")
+
+
 def messages():
     try:
         import anthropic
@@ -96,7 +116,10 @@ def messages():
 
 
 client = openai.OpenAI(base_url=BASE + "/v1", api_key="none", max_retries=0)
-for test in (chat, logprobs, completions, responses, errors):
-    test(client)
-messages()
+if "--embeddings" in sys.argv:
+    embeddings(client)
+else:
+    for test in (chat, logprobs, completions, responses, errors):
+        test(client)
+    messages()
 print("all clients are content")

@@ -176,4 +176,53 @@ import Testing
             #expect(total == 64)
         }
     }
+
+    @Test("probabilities with which tokens were drawn add up, and are certain at temperature 0")
+    func drawnProbabilities() async throws {
+        let server = try await TestServer.shared.value
+        let body =
+            #""prompt": "Once upon", "n_predict": 4, "n_probs": 5, "post_sampling_probs": true, "seed": 3"#
+        let json = try await server.post(
+            "/completion", "{\(body), \"top_k\": 4, \"temperature\": 1.2}"
+        ).json
+        let tokens = try #require(json["completion_probabilities"])
+        #expect(tokens.count == 4)
+        for token in tokens.elements {
+            let tops = Array(try #require(token["top_probs"]).elements)
+            let probabilities = tops.compactMap { $0["prob"]?.double }
+            #expect((1...4).contains(tops.count) && abs(probabilities.reduce(0, +) - 1) < 1e-6)
+            #expect(zip(probabilities, probabilities.dropFirst()).allSatisfy { $0 >= $1 })
+            let own = tops.first { $0["id"]?.int == token["id"]?.int }
+            #expect(own?["prob"]?.double == token["prob"]?.double && token["logprob"] == nil)
+        }
+        let greedy = try await server.post("/completion", "{\(body), \"temperature\": 0}").json
+        for token in try #require(greedy["completion_probabilities"]).elements {
+            #expect(token["prob"]?.double == 1 && token["top_probs"]?.count == 1)
+        }
+    }
+
+    @Test("stages that are not named are switched off, and their order is fixed")
+    func samplers() async throws {
+        let server = try await TestServer.shared.value
+        func settings(_ fields: String) async throws -> JSON {
+            try await server.post(
+                "/completion",
+                "{\"prompt\": \"a\", \"n_predict\": 1, \"top_k\": 7, \"top_p\": 0.5, \"temperature\": 0.3, \(fields)}"
+            ).json
+        }
+        for order in [#"["top_k", "dry"]"#, #""k""#, #"["top-k"]"#] {
+            let json = try await settings("\"samplers\": \(order)")
+            #expect(json.at("generation_settings.top_k")?.int == 7, "\(json)")
+            #expect(json.at("generation_settings.top_p")?.double == 1)
+            #expect(json.at("generation_settings.temperature")?.double == 1)
+        }
+        for order in [#"["top_p", "top_k"]"#, #""tk""#, #"["juggling"]"#, "7"] {
+            let json = try await settings("\"samplers\": \(order)")
+            #expect(json.at("error.param")?.string == "samplers", "\(json)")
+        }
+        let same = try await settings(
+            #""samplers": ["penalties", "dry", "top_n_sigma", "top_k", "typ_p", "top_p", "min_p", "xtc", "temperature"]"#
+        )
+        #expect(same.at("generation_settings.top_p")?.double == 0.5)
+    }
 }

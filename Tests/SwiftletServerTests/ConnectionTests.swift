@@ -120,6 +120,24 @@ import Testing
         #expect(try await server.get("/health").status == 200)
     }
 
+    @Test(
+        "a body that nobody wants is taken to its end, so that its client reads why",
+        arguments: [true, false])
+    func refusedBody(closes: Bool) async throws {
+        var settings = TestServer.short
+        settings.bodyLimit = 1 << 20
+        try await TestServer.with(settings) { server in
+            for path in ["/v1/completions", "/nowhere"] {
+                let client = try SocketClient(port: server.port)
+                let body = [UInt8](repeating: 0x61, count: 24 << 20)
+                try await client.send(TestServer.request("POST", path, body, closes: closes))
+                let bytes = try await client.read { HTTPReply($0, isEnd: false) != nil }
+                #expect(HTTPReply(bytes, isEnd: true)?.status == (path == "/nowhere" ? 404 : 413))
+                if closes { #expect(try await client.read().isEmpty) }
+            }
+        }
+    }
+
     @Test("a large body is announced before it is sent")
     func expectContinue() async throws {
         let server = try await TestServer.shared.value

@@ -103,4 +103,26 @@ import Testing
             #expect(events.contains { $0.at("delta.type")?.string == "input_json_delta" })
         }
     }
+
+    @Test("strict tools may be called or not, where the template marks calls")
+    func strict() async throws {
+        let tool =
+            #"{"type": "function", "function": {"name": "f", "strict": true, "parameters": {"type": "object"}}}"#
+        let body = "{\(Self.question), \"tools\": [\(tool)], \"max_tokens\": 8"
+        try await TestServer.with(host: try Self.host()) { server in
+            let free = try await server.post("/v1/chat/completions", body + "}")
+            #expect(free.status == 200, "\(free.text)")
+            #expect(try free.json.at("choices.0.message.content")?.string?.isEmpty == false)
+            let demanded = try await server.post(
+                "/v1/chat/completions", body + #", "tool_choice": "required"}"#)
+            #expect(demanded.status == 200, "\(demanded.text)")
+            let twice = try await server.post(
+                "/v1/chat/completions", body + #", "response_format": {"type": "json_object"}}"#)
+            #expect(twice.status == 400 && twice.text.contains("strict"), "\(twice.text)")
+        }
+        let server = try await TestServer.shared.value
+        let refused = try await server.post("/v1/chat/completions", body + "}")
+        #expect(refused.status == 400, "\(refused.text)")
+        #expect(try refused.json.at("error.param")?.string == "tools[0].function.strict")
+    }
 }

@@ -175,14 +175,14 @@ import Testing
             ("requests_running", "gauge"), ("requests_waiting", "gauge"),
             ("generation_tokens_total", "counter"),
             ("prompt_tokens_total", "counter"), ("kv_cache_usage_ratio", "gauge"),
-            ("time_to_first_token_seconds", "histogram"), ("inter_token_seconds", "histogram"),
-            ("request_seconds", "histogram"), ("prefix_cache_hits_total", "counter"),
+            ("time_to_first_token_seconds", "histogram"), ("inter_token_latency_seconds", "histogram"),
+            ("e2e_request_latency_seconds", "histogram"), ("prefix_cache_hits_total", "counter"),
             ("kv_cache_saved_bytes", "gauge"),
         ] {
             #expect(types["swiftlet_\(name)"].map(String.init) == type, "\(name)")
         }
         let counts = reply.text.split(separator: "\n").filter {
-            $0.hasPrefix("swiftlet_request_seconds_count")
+            $0.hasPrefix("swiftlet_e2e_request_latency_seconds_count")
         }
         #expect(counts.first?.split(separator: " ").last.flatMap { Int($0) }.map { $0 > 0 } == true)
     }

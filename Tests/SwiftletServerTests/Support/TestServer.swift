@@ -1,8 +1,8 @@
 import Foundation
 import Logging
-import SwiftletEngine
 import SwiftletFormats
 
+@testable import SwiftletEngine
 @testable import SwiftletServer
 
 /// A server with the built-in model on a free port of this machine.
@@ -16,7 +16,7 @@ final class TestServer: Sendable {
 
     /// Runs tests with a server of their own.
     static func with(
-        _ settings: ServerSettings = ServerSettings(), slots: Int = 2, host: ModelHost? = nil,
+        _ settings: ServerSettings = TestServer.short, slots: Int = 2, host: ModelHost? = nil,
         _ body: (TestServer) async throws -> Void
     ) async throws {
         let server = try await TestServer(settings, slots: slots, host: host)
@@ -32,7 +32,6 @@ final class TestServer: Sendable {
     {
         var settings = settings
         settings.port = 0
-        settings.shutdownSeconds = 5
         let host = try host ?? ModelHost(Self.engine(slots: slots))
         var logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
         logger.logLevel = .critical
@@ -51,27 +50,48 @@ final class TestServer: Sendable {
         self.host = host
     }
 
+    /// Little patience at the end.
+    static var short: ServerSettings {
+        var settings = ServerSettings()
+        settings.shutdownSeconds = 5
+        return settings
+    }
+
     /// What the shared server shows.
     static var settings: ServerSettings {
-        var settings = ServerSettings()
+        var settings = short
         settings.showsMetrics = true
         settings.slotDirectory = FileManager.default.temporaryDirectory.path
         return settings
     }
 
     /// An engine for the built-in model.
-    static func engine(slots: Int, queueLimit: Int = 64, context: Int = 512) throws -> Engine {
+    static func engine(
+        slots: Int, queueLimit: Int = 64, context: Int = 512,
+        _ change: (inout Scheduler.Options) -> Void = { _ in }
+    ) throws -> Engine {
         let model = try Model.load(nil)
         var options = Scheduler.Options()
         options.slotCount = slots
         options.contextLength = context
         options.queueLimit = queueLimit
         options.threadCount = 2
+        change(&options)
         return try Engine(try Scheduler(model, options), template: try model.chatTemplate())
     }
 
     /// What the scheduler reports.
     var snapshot: SchedulerSnapshot? { host.ready?.scheduler.snapshot }
+
+    /// Stops the scheduler's thread between two steps until it is signalled.
+    func gate() throws -> DispatchSemaphore {
+        let gate = DispatchSemaphore(value: 0)
+        guard let scheduler = host.ready?.scheduler else {
+            throw SocketClient.Failure(description: "the server has no model")
+        }
+        scheduler.mailbox.post { _ in gate.wait() }
+        return gate
+    }
 
     /// Waits until nothing runs.
     ///
