@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
-"""Sends thousands of mixed requests to a running server and looks at what becomes of it.
+"""Sends thousands of mixed requests to a server and looks at what becomes of it.
 
-usage: soak_server.py http://127.0.0.1:8080 [--requests 10000] [--connections 32] [--pid PID] [--seed 1]
+usage: soak_server.py [--swiftlet .build/release/swiftlet] [-m MODEL] [--requests 10000] [--connections 32] [--seed 1]
 
-A third of the requests are valid and must be answered as a lone request was (temperature 0); the others are malformed, of
-wrong types, huge, aborted half-way, or read slowly. Fails if a valid answer differs, a refusal is no JSON, a status is
-unexpected, the server goes away, or (with --pid) its resident memory grows by more than 2 % after the first fifth.
+Starts the server and ends it. A third of the requests are valid, with policies, streams and choices, and must be answered
+as a lone request was (temperature 0); the others are malformed, of wrong types, huge, aborted half-way, or read slowly.
+Fails if a valid answer differs, a refusal is no JSON, a status is unexpected, the server goes away or does not end when
+asked to, or if its memory grows by more than 2 % after the first fifth.
 """
 
 import argparse
@@ -17,7 +18,14 @@ import threading
 import time
 from urllib.parse import urlparse
 
+from serving import Server
+
 PROMPTS = ["Once upon a time", "The dog", "Tell me", "A cat", "In the garden", "The sun", "A king", "Snow"]
+STORY = "Once upon a time there was a little dog who lived in a house by the sea, and every day he went out. "
+CACHES = [
+    {}, {"kv_policy": "streaming", "kv_budget": 24}, {"kv_policy": "snapkv:window=4", "kv_budget": "50%"},
+    {"kv_policy": "h2o", "kv_budget": 20}, {"kv_type_k": "q8_0", "kv_type_v": "q8_0"}, {"kv_policy": "knorm", "kv_budget": "40%"},
+]
 
 
 def exchange(address, payload, slow=False, abort=None):
@@ -26,19 +34,39 @@ def exchange(address, payload, slow=False, abort=None):
         if abort == "sending":
             connection.sendall(payload[: len(payload) // 2])
             return None
-        connection.sendall(payload)
+        try:
+            connection.sendall(payload)
+        except (BrokenPipeError, ConnectionResetError):
+            pass  # a body that is too large is refused before all of it was sent
         received = b""
         while True:
             if abort == "reading" and len(received) > 200:
                 return None
             if slow:
                 time.sleep(0.02)
-            piece = connection.recv(256 if slow or abort else 65536)
+            try:
+                piece = connection.recv(256 if slow or abort else 65536)
+            except ConnectionResetError:
+                piece = b""
             if not piece:
                 break
             received += piece
     head, _, body = received.partition(b"\r\n\r\n")
+    if not head:
+        raise RuntimeError("no answer")
+    if b"chunked" in head.lower():
+        body = joined(body)
     return int(head.split(b" ")[1]), body
+
+
+def joined(body):
+    """A body of chunks."""
+    text = b""
+    while body:
+        size, _, body = body.partition(b"\r\n")
+        count = int(size, 16)
+        text, body = text + body[:count], body[count + 2 :]
+    return text
 
 
 def request(path, body, method="POST"):
@@ -47,14 +75,40 @@ def request(path, body, method="POST"):
     return head.encode() + body
 
 
-def valid(prompt, stream=False):
+def plain(prompt, stream=False):
     return {"prompt": prompt, "max_tokens": 12, "temperature": 0, "stream": stream}
+
+
+def valid():
+    """Requests with one right answer each."""
+    for prompt in PROMPTS:
+        yield "/v1/completions", plain(prompt)
+        yield "/v1/completions", plain(prompt, True)
+    for prompt, cache in zip(PROMPTS, CACHES * 2):
+        yield "/v1/completions", {**plain(STORY + prompt), **cache}
+    yield "/v1/completions", {**plain("The dog"), "n": 2}
+    yield "/v1/completions", {**plain("The dog"), "echo": True, "logprobs": 2}
+    yield "/v1/chat/completions", {"messages": [{"role": "user", "content": STORY}], "max_tokens": 9, "temperature": 0}
+    yield "/completion", {"prompt": "Snow", "n_predict": 9, "temperature": 0, "json_schema": {"type": "integer"}}
+
+
+def texts(answer):
+    """What the choices of an answer say, streamed or not."""
+    body = answer[1]
+    if body.startswith(b"data: "):
+        parts = [line[6:] for line in body.split(b"\n") if line.startswith(b"data: {")]
+        found = [choice["text"] for part in parts for choice in json.loads(part)["choices"]]
+        return ["".join(found)]
+    answer = json.loads(body)
+    if "choices" not in answer:
+        return [answer["content"]]
+    return [choice.get("text") or choice["message"]["content"] for choice in answer["choices"]]
 
 
 def nonsense(random):
     """A body that must be refused, or may be if nothing in it is wrong by chance."""
-    body = bytearray(json.dumps(valid(random.choice(PROMPTS))).encode())
-    kind = random.randrange(5)
+    body = bytearray(json.dumps(plain(random.choice(PROMPTS))).encode())
+    kind = random.randrange(6)
     if kind == 0:
         for _ in range(random.randint(1, 5)):
             body[random.randrange(len(body))] = random.randrange(256)
@@ -64,50 +118,53 @@ def nonsense(random):
     if kind == 2:
         return json.dumps({"prompt": "a" * random.randint(1, 1 << 20), "max_tokens": 1}).encode()
     if kind == 3:
-        field = random.choice(["temperature", "n", "stop", "logit_bias", "max_tokens", "stream", "kv_policy"])
+        field = random.choice(["temperature", "n", "stop", "logit_bias", "max_tokens", "stream", "kv_policy", "json_schema"])
         value = random.choice(["x", -1, 1e300, [], {}, [[]], True, "\u0000", {"a": {"b": []}}])
-        return json.dumps({**valid("a"), field: value}).encode()
+        return json.dumps({**plain("a"), field: value}).encode()
+    if kind == 4 and random.random() < 0.05:
+        return b'{"prompt": "' + b"a" * (66 << 20) + b'"}'
     return json.dumps({"messages": random.choice([[], [1], [{}], "x", [{"role": "user", "content": {}}]])}).encode()
 
 
 class Soak:
-    def __init__(self, options):
-        url = urlparse(options.server)
-        self.address = (url.hostname, url.port or 80)
+    def __init__(self, options, server):
+        url = urlparse(server.base)
+        self.address = (url.hostname, url.port)
         self.options = options
+        self.server = server
         self.lock = threading.Lock()
         self.left = options.requests
         self.failures = []
         self.counts = {}
-        self.alone = {}
-
-    def text(self, answer):
-        return json.loads(answer[1])["choices"][0]["text"]
+        self.valid = list(valid())
+        self.alone = []
 
     def one(self, random):
         kind = random.random()
         if kind < 0.34:
-            prompt = random.choice(PROMPTS)
-            answer = exchange(self.address, request("/v1/completions", valid(prompt)))
+            index = random.randrange(len(self.valid))
+            path, body = self.valid[index]
+            answer = exchange(self.address, request(path, body))
             if answer[0] == 503:
                 return "busy"
             assert answer[0] == 200, answer
-            assert self.text(answer) == self.alone[prompt], (prompt, self.text(answer))
+            assert texts(answer) == self.alone[index], (body, texts(answer), self.alone[index])
             return "valid"
         if kind < 0.64:
             path = random.choice(["/v1/completions", "/v1/chat/completions", "/v1/messages", "/tokenize", "/completion"])
             status, body = exchange(self.address, request(path, nonsense(random)))
             assert status in (200, 400, 413, 503), (status, body[:200])
-            json.loads(body)
+            if not body.startswith((b"data: ", b": ")):
+                json.loads(body)
             return "nonsense"
         if kind < 0.8:
-            exchange(self.address, request("/v1/completions", valid("Once", True)), abort=random.choice(["sending", "reading"]))
+            exchange(self.address, request("/v1/completions", plain("Once", True)), abort=random.choice(["sending", "reading"]))
             return "aborted"
         if kind < 0.85:
-            status, body = exchange(self.address, request("/v1/completions", valid("Once", True)), slow=True)
+            status, body = exchange(self.address, request("/v1/completions", plain("Once", True)), slow=True)
             assert status in (200, 503), status
             return "slow"
-        path = random.choice(["/health", "/v1/models", "/slots", "/nothing", "/props", "/v1/completions"])
+        path = random.choice(["/health", "/v1/models", "/slots", "/nothing", "/props", "/v1/completions", "/metrics", "/"])
         status, body = exchange(self.address, request(path, b"", "GET"))
         assert status in (200, 404, 405, 501), (path, status)
         return "other"
@@ -128,42 +185,59 @@ class Soak:
             with self.lock:
                 self.counts[kind] = self.counts.get(kind, 0) + 1
 
-    def resident(self):
-        with open(f"/proc/{self.options.pid}/statm") as file:
-            return int(file.read().split()[1]) * 4096
-
     def run(self):
-        for prompt in PROMPTS:
-            self.alone[prompt] = self.text(exchange(self.address, request("/v1/completions", valid(prompt))))
+        begin = time.time()
+        for path, body in self.valid:
+            answer = exchange(self.address, request(path, body))
+            assert answer[0] == 200, (body, answer)
+            self.alone.append(texts(answer))
         threads = [
             threading.Thread(target=self.work, args=(self.options.seed * 1000 + index,))
             for index in range(self.options.connections)
         ]
         for thread in threads:
             thread.start()
-        early = None
+        sizes = []  # after every tenth of the requests
         while any(thread.is_alive() for thread in threads):
-            time.sleep(0.2)
-            if early is None and self.options.pid and self.left < self.options.requests * 0.8:
-                early = self.resident()
+            time.sleep(0.05)
+            if self.left <= self.options.requests * (9 - len(sizes)) // 10:
+                sizes.append(self.server.resident())
         for thread in threads:
             thread.join()
-        print(json.dumps(self.counts))
-        if early:
-            late = self.resident()
-            print(f"resident memory: {early >> 20} MiB after a fifth, {late >> 20} MiB at the end")
-            if late > early * 1.02:
-                self.failures.append("resident memory has grown")
+        print(f"{self.options.requests} requests in {time.time() - begin:.0f} s: {json.dumps(self.counts)}")
+        print("memory after every tenth, MiB:", " ".join(f"{size / (1 << 20):.1f}" for size in sizes))
+        if len(sizes) < 9:
+            self.failures.append("it did not come to an end")
+        elif max(sizes[-2:]) > sizes[1] * 1.02:
+            self.failures.append("memory has grown by more than 2 % since a fifth of the requests")
         assert exchange(self.address, request("/health", b"", "GET"))[0] == 200
-        for failure in self.failures:
-            print("failure:", failure, file=sys.stderr)
-        return 1 if self.failures else 0
+        return self.failures
 
 
-parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-parser.add_argument("server")
-parser.add_argument("--requests", type=int, default=10000)
-parser.add_argument("--connections", type=int, default=32)
-parser.add_argument("--pid", type=int)
-parser.add_argument("--seed", type=int, default=1)
-sys.exit(Soak(parser.parse_args()).run())
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--swiftlet", default=".build/release/swiftlet")
+    parser.add_argument("-m", "--model")
+    parser.add_argument("--requests", type=int, default=10000)
+    parser.add_argument("--connections", type=int, default=32)
+    parser.add_argument("--port", type=int, default=18180)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    arguments = ["-t", "2", "--parallel", "8", "--kv-memory", "64MiB", "--metrics", "-q"]
+    if options.model:
+        arguments += ["-m", options.model]
+    server = Server(options.swiftlet, options.port, arguments, sys.stderr)
+    try:
+        failures = Soak(options, server.wait()).run()
+        status = server.end()
+        if status != 0:
+            failures.append(f"the server ended with {status}")
+    finally:
+        server.kill()
+    for failure in failures:
+        print("failure:", failure, file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
