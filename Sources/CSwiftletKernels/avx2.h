@@ -117,6 +117,12 @@ SL_INLINE I i_high32(I a, I b) { return _mm256_unpackhi_epi32(a, b); }
 SL_INLINE I i_low64(I a, I b) { return _mm256_unpacklo_epi64(a, b); }
 SL_INLINE I i_high64(I a, I b) { return _mm256_unpackhi_epi64(a, b); }
 
+// table[byte] for every byte below 16.
+SL_INLINE I i_lookup(const void *table, I bytes) {
+    const __m128i values = _mm_loadu_si128((const __m128i *)table);
+    return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(values), bytes);
+}
+
 SL_INLINE I i_spread16(const void *p) { return _mm256_broadcastsi128_si256(_mm_loadu_si128(p)); }
 
 // 16 times bits 16·half…16·half + 15 of the words of rows k and k + 4, one per byte.

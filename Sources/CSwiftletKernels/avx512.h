@@ -160,6 +160,11 @@ SL_INLINE I i_high32(I a, I b) { return _mm512_unpackhi_epi32(a, b); }
 SL_INLINE I i_low64(I a, I b) { return _mm512_unpacklo_epi64(a, b); }
 SL_INLINE I i_high64(I a, I b) { return _mm512_unpackhi_epi64(a, b); }
 
+// table[byte] for every byte below 16.
+SL_INLINE I i_lookup(const void *table, I bytes) {
+    return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128((const __m128i *)table)), bytes);
+}
+
 SL_INLINE I i_spread16(const void *p) { return _mm512_broadcast_i32x4(_mm_loadu_si128(p)); }
 
 // 16 times bits 16·half…16·half + 15 of the words of rows k, k + 4, k + 8 and k + 12, one per byte.

@@ -24,6 +24,8 @@ SL_INLINE void unpack_nibbles(const uint8_t *restrict qs, size_t n, int8_t *rest
     }
 }
 
+#include "lookups.h"
+
 SL_INLINE void unpack_small(const uint8_t *d, float offset, const uint8_t *qs, unpacked *u) {
     u->shift = 5;
     u->scale[0] = s_load_f16(d);
@@ -148,7 +150,8 @@ SL_FN void unpack(sl_format format, const uint8_t *block, unpacked *u) {
         case SL_Q3_K: unpack_q3_K((const void *)block, u); break;
         case SL_Q4_K: unpack_q4_K((const void *)block, u); break;
         case SL_Q5_K: unpack_q5_K((const void *)block, u); break;
-        default: unpack_q6_K((const void *)block, u); break;
+        case SL_Q6_K: unpack_q6_K((const void *)block, u); break;
+        default: unpack_looked_up(format, block, u); break;
     }
 }
 

@@ -1,9 +1,12 @@
 // Sizes of the formats, and the choice of an instruction set.
+#include "codebooks.h"
 #include "formats.h"
 #include "tiles.h"
 
 size_t sl_block_elements(sl_format format) {
     if (format >= SL_Q2_K && format <= SL_Q6_K) return SL_SUPER_BLOCK;
+    if (format == SL_NVFP4) return 2 * SL_SMALL_BLOCK;
+    if (format >= SL_IQ1_S && format != SL_IQ4_NL && format != SL_MXFP4) return SL_SUPER_BLOCK;
     return format >= SL_Q8_0 ? SL_SMALL_BLOCK : 1;
 }
 
@@ -23,9 +26,35 @@ size_t sl_block_bytes(sl_format format) {
         case SL_Q5_K: return sizeof(block_q5_K);
         case SL_Q6_K: return sizeof(block_q6_K);
         case SL_Q2_1: return sizeof(block_q2_1);
+        case SL_IQ1_S: return sizeof(block_iq1_s);
+        case SL_IQ1_M: return sizeof(block_iq1_m);
+        case SL_IQ2_XXS: return sizeof(block_iq2_xxs);
+        case SL_IQ2_XS: return sizeof(block_iq2_xs);
+        case SL_IQ2_S: return sizeof(block_iq2_s);
+        case SL_IQ3_XXS: return sizeof(block_iq3_xxs);
+        case SL_IQ3_S: return sizeof(block_iq3_s);
+        case SL_IQ4_NL: return sizeof(block_iq4_nl);
+        case SL_IQ4_XS: return sizeof(block_iq4_xs);
+        case SL_TQ1_0: return sizeof(block_tq1_0);
+        case SL_TQ2_0: return sizeof(block_tq2_0);
+        case SL_MXFP4: return sizeof(block_mxfp4);
+        case SL_NVFP4: return sizeof(block_nvfp4);
         case SL_FORMAT_COUNT: return 0;
     }
     return 0;
+}
+
+uint16_t sl_codebook_entry(sl_format format, size_t index) {
+    switch (format) {
+        case SL_IQ1_S:
+        case SL_IQ1_M: return sl_codebook_iq1[index % 2048];
+        case SL_IQ2_XXS: return sl_codebook_iq2_xxs[index % 256];
+        case SL_IQ2_XS: return sl_codebook_iq2_xs[index % 512];
+        case SL_IQ2_S: return sl_codebook_iq2_s[index % 1024];
+        case SL_IQ3_XXS: return sl_codebook_iq3_xxs[index % 256];
+        case SL_IQ3_S: return sl_codebook_iq3_s[index % 512];
+        default: return 0;
+    }
 }
 
 // __builtin_cpu_supports also asks whether the operating system saves the wide registers.

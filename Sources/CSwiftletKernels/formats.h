@@ -23,6 +23,21 @@ typedef struct { uint8_t d[2], dmin[2], scales[12], qs[128]; } block_q4_K;  // x
 typedef struct { uint8_t d[2], dmin[2], scales[12], qh[32], qs[128]; } block_q5_K;
 typedef struct { uint8_t ql[128], qh[64], scales[16], d[2]; } block_q6_K;   // x = d·s·(q − 32), s signed
 
+// The numbers of these come from tables, see lookups.h.
+typedef struct { uint8_t d[2], qs[32], qh[16]; } block_iq1_s;
+typedef struct { uint8_t qs[32], qh[16], scales[8]; } block_iq1_m;
+typedef struct { uint8_t d[2], qs[64]; } block_iq2_xxs;
+typedef struct { uint8_t d[2], qs[64], scales[8]; } block_iq2_xs;
+typedef struct { uint8_t d[2], qs[32], signs[32], qh[8], scales[8]; } block_iq2_s;
+typedef struct { uint8_t d[2], qs[64], signs[32]; } block_iq3_xxs;
+typedef struct { uint8_t d[2], qs[64], qh[8], signs[32], scales[4]; } block_iq3_s;
+typedef struct { uint8_t d[2], qs[16]; } block_iq4_nl;
+typedef struct { uint8_t d[2], scales_h[2], scales_l[4], qs[128]; } block_iq4_xs;
+typedef struct { uint8_t qs[48], qh[4], d[2]; } block_tq1_0;                // x = d·(q − 1), five digits per byte
+typedef struct { uint8_t qs[64], d[2]; } block_tq2_0;                       // x = d·(q − 1)
+typedef struct { uint8_t e, qs[16]; } block_mxfp4;                          // scale E8M0, numbers E2M1
+typedef struct { uint8_t d[4], qs[32]; } block_nvfp4;                       // scales E4M3, numbers E2M1
+
 static inline uint16_t sl_load_u16(const void *p) {
     uint16_t v;
     memcpy(&v, p, sizeof v);
@@ -83,6 +98,19 @@ static inline uint16_t sl_f32_to_bf16(float v) {
 }
 
 static inline float sl_load_f16(const void *p) { return sl_f16_to_f32(sl_load_u16(p)); }
+
+// Half of 2^(e − 127), the scale of numbers that are stored doubled; 2^127 for 255, which means NaN elsewhere.
+static inline float sl_half_of_e8m0(uint8_t e) {
+    return sl_float_of_bits(e < 2 ? (uint32_t)0x200000 << e : (uint32_t)(e - 1) << 23);
+}
+
+// Half of a number with 4 bits of exponent and 3 of fraction, without sign; 0 for 127, which means NaN elsewhere.
+static inline float sl_half_of_e4m3(uint8_t x) {
+    const uint32_t exponent = x >> 3 & 15, fraction = x & 7;
+    if (x == 0x7f) return 0;
+    if (exponent == 0) return (float)fraction * 0x1p-10f;
+    return sl_float_of_bits((exponent + 119) << 23 | fraction << 20);
+}
 
 // A super block before it is packed: codes without sign, and the integers of each group.
 typedef struct {

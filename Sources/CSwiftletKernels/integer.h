@@ -84,21 +84,22 @@ SL_INLINE void packed_rows(const sl_format f, const uint8_t *packed, size_t rows
     }
 }
 
-SL_INLINE void matmul_q8_of(const sl_format f, const uint8_t *w, size_t rows, size_t cols,
+// Rows stored in a format that f stands for; most formats stand for themselves.
+SL_INLINE void matmul_q8_of(const sl_format f, sl_format stored, const uint8_t *w, size_t rows, size_t cols,
                             const sl_q8_block *x, size_t tokens, float *y, size_t y_stride, uint8_t *scratch) {
-    const size_t stride = row_bytes(f, cols), groups = cols / SL_SMALL_BLOCK;
+    const size_t stride = row_bytes(stored, cols), groups = cols / SL_SMALL_BLOCK;
     const size_t tile = tokens == 1 ? LANES : SL_Q_ROWS;
     uint8_t *spare = scratch + SL_Q_ROWS / LANES * groups * group_bytes(f);
     for (size_t first = 0; first < rows; first += tile) {
         const size_t count = rows - first < tile ? rows - first : tile;
         sink s = {scratch, x, v_set(0), w, 0};
         if (tokens == 1) {
-            walk(f, false, whole_rows(w + first * stride, count, stride, spare), stride, &s);
+            walk(f, stored, false, whole_rows(w + first * stride, count, stride, spare), stride, &s);
             store_rows(y + first, s.acc, count);
             continue;
         }
         for (size_t r = 0; r < count; r += LANES) {
-            walk(f, true, whole_rows(w + (first + r) * stride, count - r, stride, spare), stride, &s);
+            walk(f, stored, true, whole_rows(w + (first + r) * stride, count - r, stride, spare), stride, &s);
         }
         packed_rows(f, scratch, count, groups, x, tokens, y + first, y_stride);
     }
@@ -108,7 +109,7 @@ SL_INLINE void matmul_q8_of(const sl_format f, const uint8_t *w, size_t rows, si
     SL_FN __attribute__((noinline)) void NAME(const uint8_t *w, size_t rows, size_t cols,               \
                                               const sl_q8_block *x, size_t tokens, float *y,            \
                                               size_t y_stride, uint8_t *scratch) {                      \
-        matmul_q8_of(FORMAT, w, rows, cols, x, tokens, y, y_stride, scratch);                           \
+        matmul_q8_of(FORMAT, FORMAT, w, rows, cols, x, tokens, y, y_stride, scratch);                   \
     }
 SL_MATMUL_Q8(matmul_q8_q8_0, SL_Q8_0)
 SL_MATMUL_Q8(matmul_q8_q4_0, SL_Q4_0)
@@ -120,7 +121,21 @@ SL_MATMUL_Q8(matmul_q8_q3_K, SL_Q3_K)
 SL_MATMUL_Q8(matmul_q8_q4_K, SL_Q4_K)
 SL_MATMUL_Q8(matmul_q8_q5_K, SL_Q5_K)
 SL_MATMUL_Q8(matmul_q8_q6_K, SL_Q6_K)
+SL_MATMUL_Q8(matmul_q8_iq4_nl, SL_IQ4_NL)
+SL_MATMUL_Q8(matmul_q8_iq4_xs, SL_IQ4_XS)
+SL_MATMUL_Q8(matmul_q8_tq2_0, SL_TQ2_0)
+SL_MATMUL_Q8(matmul_q8_mxfp4, SL_MXFP4)
 #undef SL_MATMUL_Q8
+
+SL_FN __attribute__((noinline)) void matmul_q8_looked_up(sl_format format, const uint8_t *w, size_t rows,
+                                                         size_t cols, const sl_q8_block *x, size_t tokens,
+                                                         float *y, size_t y_stride, uint8_t *scratch) {
+    if (has_halves(format)) {
+        matmul_q8_of(SL_IQ2_S, format, w, rows, cols, x, tokens, y, y_stride, scratch);
+    } else {
+        matmul_q8_of(SL_IQ3_S, format, w, rows, cols, x, tokens, y, y_stride, scratch);
+    }
+}
 
 SL_FN bool k_matmul_q8(sl_format format, const void *w, size_t rows, size_t cols, const sl_q8_block *x,
                        size_t tokens, float *y, size_t y_stride, void *scratch) {
@@ -135,6 +150,14 @@ SL_FN bool k_matmul_q8(sl_format format, const void *w, size_t rows, size_t cols
         case SL_Q4_K: matmul_q8_q4_K(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
         case SL_Q5_K: matmul_q8_q5_K(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
         case SL_Q6_K: matmul_q8_q6_K(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
+        case SL_IQ4_NL: matmul_q8_iq4_nl(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
+        case SL_IQ4_XS: matmul_q8_iq4_xs(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
+        case SL_TQ2_0: matmul_q8_tq2_0(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
+        case SL_MXFP4: matmul_q8_mxfp4(w, rows, cols, x, tokens, y, y_stride, scratch); return true;
+        case SL_IQ1_S: case SL_IQ1_M: case SL_IQ2_XXS: case SL_IQ2_XS: case SL_IQ2_S: case SL_IQ3_XXS:
+        case SL_IQ3_S: case SL_TQ1_0: case SL_NVFP4:
+            matmul_q8_looked_up(format, w, rows, cols, x, tokens, y, y_stride, scratch);
+            return true;
         default: return false;
     }
 }

@@ -8,7 +8,7 @@
 //   number, s_fma s_load_f16.
 // v_max(a, b) and v_min(a, b) are b if a or b is NaN. v_load_low4 and v_load_high4 subtract the 8 of q4_0.
 // Integers: i_set i_load i_store i_spread (4 bytes to every lane) i_gather (4 bytes of each row) i_rows (16 bytes
-// of each row, transposed) i_add i_sub i_and i_or i_xor i_left i_right i_right_signed i_right_each v_of_i v_of_low_half, and
+// of each row, transposed) i_lookup i_add i_sub i_and i_or i_xor i_left i_right i_right_signed i_right_each v_of_i v_of_low_half, and
 // SL_DOT4(sum, unsigned codes, activations), or for want of it i_pairs i_pairs_signed i_add16 i_widen. Also
 // v_rows_f16: 8 numbers of each row, transposed.
 #ifndef SWIFTLET_KERNELS_INTERNAL_H
@@ -16,6 +16,7 @@
 
 #include <math.h>
 
+#include "codebooks.h"
 #include "formats.h"
 #include "tiles.h"
 

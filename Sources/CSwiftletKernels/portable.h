@@ -65,6 +65,13 @@ SL_INLINE I i_low32(I a, I b) { return (I){a[0], b[0], a[1], b[1]}; }
 SL_INLINE I i_high32(I a, I b) { return (I){a[2], b[2], a[3], b[3]}; }
 SL_INLINE I i_low64(I a, I b) { return (I){a[0], a[1], b[0], b[1]}; }
 SL_INLINE I i_high64(I a, I b) { return (I){a[2], a[3], b[2], b[3]}; }
+SL_INLINE I i_lookup(const void *table, I bytes) {
+    const uint8_t *values = table;
+    UB found = (UB)bytes;
+    for (int i = 0; i < 16; i++) found[i] = values[found[i] & 15];
+    return (I)found;
+}
+
 SL_INLINE I i_spread16(const void *p) { return i_load(p); }
 
 SL_INLINE I i_bits_as_16(I words, int k, int half) {

@@ -1,4 +1,6 @@
 // What one group of LANES rows contributes to their products, and the formats as far as that depends on them.
+// Formats that are looked up number by number (IQ1, IQ2, IQ3, TQ1, NVFP4) have the codes of q8_0, with one scale or
+// with two: SL_IQ3_S and SL_IQ2_S stand for all of them.
 // Expects what dense.h expects, the i_… primitives and Q_TOKENS; integer.h describes columns and pieces.
 
 enum { Q_VECTORS = 2 };                         // row vectors whose sums are held in registers together
@@ -10,31 +12,46 @@ typedef struct {
 
 SL_INLINE int code_bits(const sl_format f) {
     switch (f) {
-        case SL_Q2_K: return 2;
+        case SL_Q2_K: case SL_TQ2_0: return 2;
         case SL_Q3_K: return 3;
-        case SL_Q5_0: case SL_Q5_1: case SL_Q5_K: return 5;
+        case SL_Q5_0: case SL_Q5_1: case SL_Q5_K: case SL_MXFP4: return 5;
         case SL_Q6_K: return 6;
-        case SL_Q8_0: return 8;
-        default: return 4;
+        case SL_Q4_0: case SL_Q4_1: case SL_Q4_K: return 4;
+        default: return 8;
     }
 }
 
 // log2 of what a code is above its number, or -1.
 SL_INLINE int zero_bit(const sl_format f) {
     switch (f) {
+        case SL_TQ2_0: return 0;
         case SL_Q3_K: return 2;
         case SL_Q4_0: return 3;
-        case SL_Q5_0: return 4;
+        case SL_Q5_0: case SL_MXFP4: return 4;
         case SL_Q6_K: return 5;
 #ifdef SL_DOT4
-        case SL_Q8_0: return 7;
-#endif
+        default: return code_bits(f) == 8 ? 7 : -1;
+#else
         default: return -1;
+#endif
     }
 }
 
-SL_INLINE bool is_superblock(const sl_format f) { return f >= SL_Q2_K && f <= SL_Q6_K; }
-SL_INLINE bool has_halves(const sl_format f) { return f == SL_Q2_K || f == SL_Q3_K || f == SL_Q6_K; }
+SL_INLINE bool is_superblock(const sl_format f) {
+    switch (f) {
+        case SL_Q2_K: case SL_Q3_K: case SL_Q4_K: case SL_Q5_K: case SL_Q6_K: return true;
+        case SL_IQ4_XS: case SL_TQ2_0: case SL_IQ2_S: case SL_IQ3_S: return true;
+        default: return false;
+    }
+}
+
+SL_INLINE bool has_halves(const sl_format f) {
+    switch (f) {
+        case SL_Q2_K: case SL_Q3_K: case SL_Q6_K: return true;
+        case SL_IQ1_M: case SL_IQ2_XS: case SL_IQ2_S: case SL_NVFP4: return true;
+        default: return false;
+    }
+}
 
 SL_INLINE bool has_minimum(const sl_format f) {
     return f == SL_Q4_1 || f == SL_Q5_1 || f == SL_Q2_K || f == SL_Q4_K || f == SL_Q5_K;

@@ -33,6 +33,33 @@ SL_INLINE I four_bits_as_16(I v, int at) {
     return i_left(i_and(bits, i_set(0x01010101)), 4);
 }
 
+// Four vectors of nibbles: the low ones, then the high ones.
+SL_INLINE void split_nibbles(I *codes) {
+    SL_UNROLL for (int k = 0; k < 4; k++) {
+        codes[k + 4] = high_nibbles(codes[k]);
+        codes[k] = low_nibbles(codes[k]);
+    }
+}
+
+// What the tables of lookups.h hold, as codes: above their zero_bit where they have one.
+#ifdef SL_DOT4
+static const uint8_t iq4_codes[16] = {1, 24, 45, 63, 79, 93, 106, 118, 129, 141, 153, 166, 181, 197, 217, 241};
+#else
+#define iq4_codes iq4_values
+#endif
+static const uint8_t fp4_codes[16] = {16, 17, 18, 19, 20, 22, 24, 28, 16, 15, 14, 13, 12, 10, 8, 4};
+
+SL_INLINE void look_up_all(const void *table, I *codes) {
+    SL_UNROLL for (int k = 0; k < 8; k++) codes[k] = i_lookup(table, codes[k]);
+}
+
+// Floats of LANES rows.
+SL_INLINE V v_gather(const float *p, size_t stride) {
+    float lanes[LANES];
+    i_store(lanes, i_gather((const uint8_t *)p, stride));
+    return v_load(lanes);
+}
+
 SL_INLINE void small_group(const sl_format f, const bool packs, const uint8_t *w, size_t stride, row_group *g) {
     const I header = i_gather(w, stride);
     g->scale[0] = v_of_low_half(header);
@@ -48,10 +75,8 @@ SL_INLINE void small_group(const sl_format f, const bool packs, const uint8_t *w
     const bool fifth = code_bits(f) == 5;
     const size_t bits_at = has_minimum(f) ? 4 : 2;
     i_rows(packs, w + bits_at + (fifth ? 4 : 0), stride, g->codes);
-    for (int k = 0; k < 4; k++) {
-        g->codes[k + 4] = high_nibbles(g->codes[k]);
-        g->codes[k] = low_nibbles(g->codes[k]);
-    }
+    split_nibbles(g->codes);
+    if (f == SL_IQ4_NL) look_up_all(iq4_codes, g->codes);
     if (!fifth) return;
     const I bits = i_gather(w + bits_at, stride);
     SL_UNROLL for (int k = 0; k < 8; k++) {
@@ -180,11 +205,78 @@ SL_INLINE void groups_q3_K(const bool packs, const uint8_t *w, size_t stride, si
     }
 }
 
+// 2^(e − 128) as a product of two powers, for it may be subnormal.
+SL_INLINE V half_of_e8m0(I e) {
+    const I half = i_right(e, 1), bias = i_set(63);
+    float a[LANES], b[LANES];
+    i_store(a, i_left(i_add(half, bias), 23));
+    i_store(b, i_left(i_add(i_sub(e, half), bias), 23));
+    return v_mul(v_load(a), v_load(b));
+}
+
+SL_INLINE void group_mxfp4(const bool packs, const uint8_t *w, size_t stride, row_group *g) {
+    g->scale[0] = half_of_e8m0(i_and(i_gather(w, stride), i_set(255)));
+    i_rows(packs, w + 1, stride, g->codes);
+    split_nibbles(g->codes);
+    look_up_all(fp4_codes, g->codes);
+}
+
+SL_INLINE void groups_iq4_xs(const bool packs, const uint8_t *w, size_t stride, sink *s) {
+    row_group g;
+    const I header = i_gather(w, stride), low = i_gather(w + 4, stride);
+    const V d = v_of_low_half(header);
+    SL_UNROLL for (int i = 0; i < 8; i++) {
+        const I nibble = i_and(i_right(low, 4 * i), i_set(15)), two = i_and(i_right(header, 16 + 2 * i), i_set(3));
+        g.scale[0] = v_mul(d, v_of_i(i_sub(i_or(nibble, i_left(two, 4)), i_set(32))));
+        i_rows(packs, w + 8 + 16 * i, stride, g.codes);
+        split_nibbles(g.codes);
+        look_up_all(iq4_codes, g.codes);
+        take(SL_IQ4_XS, packs, &g, s);
+    }
+}
+
+SL_INLINE void groups_tq2_0(const bool packs, const uint8_t *w, size_t stride, sink *s) {
+    row_group g;
+    I codes[8];
+    g.scale[0] = v_of_low_half(i_right(i_gather(w + 62, stride), 16));
+    SL_UNROLL for (int half = 0; half < 2; half++) {
+        i_rows(true, w + 32 * half, stride, codes);
+        i_rows(true, w + 16 + 32 * half, stride, codes + 4);
+        SL_UNROLL for (int q = 0; q < 4; q++) {
+            SL_UNROLL for (int k = 0; k < 8; k++) g.codes[k] = two_bits(codes[k], 2 * q);
+            take(SL_TQ2_0, packs, &g, s);
+        }
+    }
+}
+
+// One block of LANES rows in a format that is looked up number by number; f stands for it, see products.h.
+SL_INLINE void groups_looked_up(const sl_format f, sl_format stored, const bool packs, const uint8_t *w,
+                                size_t stride, sink *s) {
+    unpacked rows[LANES];
+    for (size_t r = 0; r < LANES; r++) unpack_looked_up(stored, w + r * stride, rows + r);
+    const size_t groups = sl_block_elements(stored) / SL_SMALL_BLOCK;
+    for (size_t i = 0; i < groups; i++) {
+        row_group g;
+        const uint8_t *codes = (const uint8_t *)rows[0].codes + SL_SMALL_BLOCK * i;
+        i_rows(packs, codes, sizeof(unpacked), g.codes);
+        i_rows(packs, codes + 16, sizeof(unpacked), g.codes + 4);
+#ifdef SL_DOT4
+        SL_UNROLL for (int k = 0; k < 8; k++) g.codes[k] = i_xor(g.codes[k], i_set((int32_t)0x80808080));
+#endif
+        for (size_t h = 0; h < (has_halves(f) ? 2 : 1); h++) {
+            const size_t at = (SL_SMALL_BLOCK * i + 16 * h) >> rows[0].shift;
+            g.scale[h] = v_gather(rows[0].scale + at, sizeof(unpacked));
+        }
+        take(f, packs, &g, s);
+    }
+}
+
 // All groups of LANES rows, `stride` bytes apart; meanwhile the next rows are asked for.
-SL_INLINE void walk(const sl_format f, const bool packs, const uint8_t *w, size_t stride, sink *s) {
-    const size_t bytes = sl_block_bytes(f);
+SL_INLINE void walk(const sl_format f, sl_format stored, const bool packs, const uint8_t *w, size_t stride,
+                    sink *s) {
+    const size_t bytes = sl_block_bytes(stored), groups = sl_block_elements(stored) / SL_SMALL_BLOCK;
     s->ahead = w + LANES * stride;
-    s->bytes_ahead = LANES * bytes / (is_superblock(f) ? SL_SUPER_BLOCK / SL_SMALL_BLOCK : 1);
+    s->bytes_ahead = LANES * bytes / groups;
     for (size_t i = 0; i < stride; i += bytes, w += bytes) {
         row_group g;
         switch (f) {
@@ -193,6 +285,15 @@ SL_INLINE void walk(const sl_format f, const bool packs, const uint8_t *w, size_
             case SL_Q4_K:
             case SL_Q5_K: groups_q45_K(f, packs, w, stride, s); break;
             case SL_Q6_K: groups_q6_K(packs, w, stride, s); break;
+            case SL_IQ4_XS: groups_iq4_xs(packs, w, stride, s); break;
+            case SL_TQ2_0: groups_tq2_0(packs, w, stride, s); break;
+            case SL_IQ2_S:
+            case SL_IQ3_S: groups_looked_up(f, stored, packs, w, stride, s); break;
+            case SL_MXFP4:
+                ask_ahead(s);
+                group_mxfp4(packs, w, stride, &g);
+                take(f, packs, &g, s);
+                break;
             default:
                 ask_ahead(s);
                 small_group(f, packs, w, stride, &g);

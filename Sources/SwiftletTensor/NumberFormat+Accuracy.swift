@@ -20,7 +20,7 @@ extension NumberFormat {
         case .q5_0: 1 / 16 + half + arithmetic
         case .q4_1: 1 / 15 + 3 * half + arithmetic
         case .q5_1: 1 / 31 + 3 * half + arithmetic
-        case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: nil
+        default: nil
         }
     }
 
@@ -40,6 +40,7 @@ extension NumberFormat {
         case .q3_K: 65_520 * 31 * 3
         case .q4_K, .q5_K: 65_520 * 63
         case .q6_K: 65_520 * 127 * 31
+        default: .infinity
         }
     }
 }

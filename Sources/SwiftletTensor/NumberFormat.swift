@@ -2,11 +2,14 @@ package import CSwiftletKernels
 
 /// How the numbers of a tensor are stored.
 ///
-/// Block formats (`q…`) hold ``blockElements`` numbers in ``blockBytes`` bytes, laid out as in GGUF files.
+/// Block formats (`q…`, `iq…`, `tq…`, `mxfp4`, `nvfp4`) hold ``blockElements`` numbers in ``blockBytes`` bytes, laid out as in GGUF files.
 public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
     case f32, f16, bf16
     case q8_0, q4_0, q4_1, q5_0, q5_1
     case q2_K, q3_K, q4_K, q5_K, q6_K
+    case iq1_s, iq1_m, iq2_xxs, iq2_xs, iq2_s, iq3_xxs, iq3_s, iq4_nl, iq4_xs
+    case tq1_0, tq2_0
+    case mxfp4, nvfp4
     case i8, u8, i16, i32, i64, f64
 
     /// The format as the kernels know it, or `nil` for the integer and wide formats that only files hold.
@@ -25,6 +28,19 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
         case .q4_K: SL_Q4_K
         case .q5_K: SL_Q5_K
         case .q6_K: SL_Q6_K
+        case .iq1_s: SL_IQ1_S
+        case .iq1_m: SL_IQ1_M
+        case .iq2_xxs: SL_IQ2_XXS
+        case .iq2_xs: SL_IQ2_XS
+        case .iq2_s: SL_IQ2_S
+        case .iq3_xxs: SL_IQ3_XXS
+        case .iq3_s: SL_IQ3_S
+        case .iq4_nl: SL_IQ4_NL
+        case .iq4_xs: SL_IQ4_XS
+        case .tq1_0: SL_TQ1_0
+        case .tq2_0: SL_TQ2_0
+        case .mxfp4: SL_MXFP4
+        case .nvfp4: SL_NVFP4
         case .i8, .u8, .i16, .i32, .i64, .f64: nil
         }
     }
@@ -33,8 +49,10 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
     public var blockElements: Int {
         switch self {
         case .f32, .f16, .bf16, .i8, .u8, .i16, .i32, .i64, .f64: 1
-        case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1: 32
+        case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .iq4_nl, .mxfp4: 32
+        case .nvfp4: 64
         case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 256
+        case .iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs, .iq3_s, .iq4_xs, .tq1_0, .tq2_0: 256
         }
     }
 
@@ -58,6 +76,19 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
         case .q4_K: 144
         case .q5_K: 176
         case .q6_K: 210
+        case .iq1_s: 50
+        case .iq1_m: 56
+        case .iq2_xxs: 66
+        case .iq2_xs: 74
+        case .iq2_s: 82
+        case .iq3_xxs: 98
+        case .iq3_s: 110
+        case .iq4_nl: 18
+        case .iq4_xs: 136
+        case .tq1_0: 54
+        case .tq2_0: 66
+        case .mxfp4: 17
+        case .nvfp4: 36
         }
     }
 

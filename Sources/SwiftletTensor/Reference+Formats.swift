@@ -40,7 +40,7 @@ extension Reference {
     }
 
     /// One block of stored numbers.
-    private struct Block {
+    struct Block {
         var bytes: [UInt8]
 
         func word(_ offset: Int) -> UInt16 { UInt16(bytes[offset]) | UInt16(bytes[offset + 1]) << 8 }
@@ -69,6 +69,10 @@ extension Reference {
                     code: bits(48 + i / 64 * 32 + i % 32, i % 64 / 32 * 4, 4) + 16
                         * bits(16 + i % 32, i / 32, 1))
             case .q6_K: q6K(i)
+            case .iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs, .iq3_s, .iq4_nl, .iq4_xs, .tq1_0,
+                .tq2_0,
+                .mxfp4, .nvfp4:
+                lookedUp(i, format)
             case .i8, .u8, .i16, .i32, .i64, .f64: .nan
             }
         }

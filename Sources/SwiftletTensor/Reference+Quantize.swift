@@ -23,7 +23,7 @@ extension Reference {
                 }
                 return self.block(format, block)
             }
-        case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .i8, .u8, .i16, .i32, .i64, .f64: return nil
+        default: return nil
         }
     }
 

@@ -95,10 +95,10 @@ extension NumberFormat {
     /// The address of a stored number, or of a block, must be a multiple of this.
     package var alignment: Int {
         switch self {
-        case .i8, .u8: 1
+        case .i8, .u8, .mxfp4, .nvfp4: 1
         case .f32, .i32: 4
         case .i64, .f64: 8
-        case .f16, .bf16, .i16, .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 2
+        default: 2
         }
     }
 }

@@ -66,6 +66,7 @@ struct IntegerTests {
                         bytes[block * format.blockBytes + offset] = 0
                         bytes[block * format.blockBytes + offset + 1] = 0x2c
                     }
+                    format.setModerateScale(&bytes, block)
                 }
                 let x = (0..<768).map { signs >> UInt32($0 % 32) & 1 == 0 ? 1 : -1 as Float }
                 check(kernels, Stored(format, bytes: bytes), rows: 2, columns: 768, x)

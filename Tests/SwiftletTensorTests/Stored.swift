@@ -27,7 +27,25 @@ extension NumberFormat {
         case .q2_K: [80, 82]
         case .q3_K: [108]
         case .q6_K: [208]
+        case .iq1_s, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs, .iq3_s, .iq4_nl, .iq4_xs: [0]
+        case .tq1_0: [52]
+        case .tq2_0: [64]
         default: []
+        }
+    }
+
+    /// Makes scales small that are no binary16 number in one place.
+    func setModerateScale(_ bytes: inout [UInt8], _ block: Int) {
+        let start = block * blockBytes
+        switch self {
+        case .iq1_m:  // the highest nibbles of four words, lowest first
+            for (index, nibble) in [1, 2, 0, 2].enumerated() {
+                let at = start + 48 + 2 * index + 1
+                bytes[at] = bytes[at] & 15 | UInt8(nibble << 4)
+            }
+        case .mxfp4: bytes[start] = 118 + bytes[start] % 8
+        case .nvfp4: for k in 0..<4 { bytes[start + k] %= 0x30 }
+        default: break
         }
     }
 }
@@ -42,8 +60,8 @@ struct Stored {
     init(_ format: NumberFormat, count: Int, _ random: inout SplitMix64) {
         let blocks = (count + format.blockElements - 1) / format.blockElements
         var bytes: [UInt8]
-        if let plain = Reference.quantize(format, random.floats(blocks * format.blockElements)),
-            format.scaleOffsets.isEmpty
+        if format.kernel.map({ $0.rawValue < SL_Q8_0.rawValue }) == true,
+            let plain = Reference.quantize(format, random.floats(blocks * format.blockElements))
         {
             bytes = plain
         } else {
@@ -54,6 +72,7 @@ struct Stored {
                     bytes[block * format.blockBytes + offset] = UInt8(truncatingIfNeeded: scale)
                     bytes[block * format.blockBytes + offset + 1] = UInt8(scale >> 8)
                 }
+                format.setModerateScale(&bytes, block)
             }
         }
         self.init(format, bytes: bytes)

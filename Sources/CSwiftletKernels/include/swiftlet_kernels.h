@@ -20,11 +20,17 @@ typedef enum sl_format {
     SL_Q8_0, SL_Q4_0, SL_Q4_1, SL_Q5_0, SL_Q5_1,
     SL_Q2_K, SL_Q3_K, SL_Q4_K, SL_Q5_K, SL_Q6_K,
     SL_Q2_1,            // as Q4_1 with 2 bits, lowest first; no format of files, written by quantize_kivi only
+    SL_IQ1_S, SL_IQ1_M, SL_IQ2_XXS, SL_IQ2_XS, SL_IQ2_S, SL_IQ3_XXS, SL_IQ3_S, SL_IQ4_NL, SL_IQ4_XS,
+    SL_TQ1_0, SL_TQ2_0, SL_MXFP4, SL_NVFP4,
     SL_FORMAT_COUNT
 } sl_format;
 
 size_t sl_block_elements(sl_format format);
 size_t sl_block_bytes(sl_format format);
+
+// Entry `index` of the codebook of an IQ1, IQ2 or IQ3 format, taken modulo the entries: digits of 2 bits (IQ3: of 3),
+// that of the first number lowest; 0 for other formats.
+uint16_t sl_codebook_entry(sl_format format, size_t index);
 
 typedef enum sl_isa { SL_ISA_SCALAR, SL_ISA_AVX2, SL_ISA_AVXVNNI, SL_ISA_AVX512, SL_ISA_AVX512VNNI, SL_ISA_NEON, SL_ISA_COUNT } sl_isa;
 
