@@ -100,7 +100,7 @@ SL_FN bool k_quantize(sl_format format, const float *src, void *dst, size_t n) {
                 memcpy(out + 2 * i, &h, sizeof h);
             }
             return true;
-        default: return sl_quantize_blocks(format, src, dst, n);
+        default: return sl_quantize_blocks(format, src, dst, n) || sl_quantize_looked_up(format, src, dst, n);
     }
 }
 

@@ -125,6 +125,9 @@ void sl_pack_super_block(sl_format format, const sl_super_codes *codes, void *ds
 // Writes n numbers in a format of small blocks; false if the format is another.
 bool sl_quantize_blocks(sl_format format, const float *src, void *dst, size_t n);
 
+// Writes n numbers in IQ4_NL, IQ4_XS, TQ1_0, TQ2_0 or MXFP4; false if the format is another.
+bool sl_quantize_looked_up(sl_format format, const float *src, void *dst, size_t n);
+
 // See sl_kernels.
 bool sl_quantize_kivi(sl_format format, const float *src, void *dst, size_t n);
 

@@ -1,12 +1,12 @@
 extension NumberFormat {
     /// The largest error of storing a number and reading it back, relative to the largest magnitude in its
-    /// block, or `nil` for the K formats, whose writers minimise the squared error of a block, and for formats
-    /// that Swiftlet does not write.
+    /// block, or `nil` for the K and IQ4 formats, whose writers minimise the squared error of a block, and for
+    /// formats that Swiftlet does not write.
     ///
     /// Holds while the binary16 parts of a block (for `f16`, the number itself) lie in its normal range,
     /// 6.1e-5 to 65504; the scale is the largest magnitude, or the spread, divided by the largest code. The
     /// terms are half a step of the codes, a whole step where the code range is one short on the positive
-    /// side (`q4_0`, `q5_0`), and 2⁻¹¹ for each binary16 scale or minimum, whose multiple a number is; the
+    /// side (`q4_0`, `q5_0`), a quarter where what is nearly 8 becomes 6 (`mxfp4`), and 2⁻¹¹ for each binary16 scale or minimum, whose multiple a number is; the
     /// spread of the affine formats (`q4_1`, `q5_1`) is at most twice the largest magnitude. A millionth
     /// covers the arithmetic.
     package var roundTripBound: Double? {
@@ -20,6 +20,8 @@ extension NumberFormat {
         case .q5_0: 1 / 16 + half + arithmetic
         case .q4_1: 1 / 15 + 3 * half + arithmetic
         case .q5_1: 1 / 31 + 3 * half + arithmetic
+        case .tq1_0, .tq2_0: 0.5 + half + arithmetic
+        case .mxfp4: 0.25
         default: nil
         }
     }
@@ -40,6 +42,9 @@ extension NumberFormat {
         case .q3_K: 65_520 * 31 * 3
         case .q4_K, .q5_K: 65_520 * 63
         case .q6_K: 65_520 * 127 * 31
+        case .iq4_nl: 65_520 * 113
+        case .iq4_xs: 65_520 * 31 * 113
+        case .tq1_0, .tq2_0: 65_520
         default: .infinity
         }
     }

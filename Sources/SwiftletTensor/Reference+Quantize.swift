@@ -1,11 +1,13 @@
 extension Reference {
-    /// Stores numbers in a format, rounding to nearest, or `nil` for the K formats, whose writers search.
+    /// Stores numbers in a format, rounding to nearest, or `nil` for the K and IQ4 formats, whose writers search, and
+    /// for formats that are only read.
     ///
     /// The bytes are those of the GGUF reference writers. A block that holds a NaN or an infinity, for which
-    /// they define nothing, gets a NaN scale and reads back as NaN.
+    /// they define nothing, gets a NaN scale and reads back as NaN, in `mxfp4`, which has no NaN, as infinity.
     ///
     /// - Parameters:
-    ///   - format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_1`, `q5_0` or `q5_1`.
+    ///   - format: `f32`, `f16`, `bf16`, `q8_0`, `q4_0`, `q4_1`, `q5_0`, `q5_1`, `tq1_0`, `tq2_0` or
+    ///     `mxfp4`.
     ///   - numbers: whole blocks.
     package static func quantize(_ format: NumberFormat, _ numbers: [Float]) -> [UInt8]? {
         precondition(
@@ -22,6 +24,10 @@ extension Reference {
                     return littleEndian(halfBits(.nan)) + Array(repeating: 0, count: format.blockBytes - 2)
                 }
                 return self.block(format, block)
+            }
+        case .tq1_0, .tq2_0, .mxfp4:
+            return stride(from: 0, to: numbers.count, by: format.blockElements).flatMap { start in
+                lookedUpBlock(format, Array(numbers[start..<start + format.blockElements]))
             }
         default: return nil
         }
@@ -47,7 +53,7 @@ extension Reference {
         return low > 0x8000 || (low == 0x8000 && high % 2 == 1) ? high + 1 : high
     }
 
-    private static func littleEndian(_ bits: some FixedWidthInteger) -> [UInt8] {
+    static func littleEndian(_ bits: some FixedWidthInteger) -> [UInt8] {
         (0..<bits.bitWidth / 8).map { UInt8(truncatingIfNeeded: bits >> ($0 * 8)) }
     }
 

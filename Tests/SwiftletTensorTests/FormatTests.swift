@@ -92,7 +92,7 @@ struct FormatTests {
     func quantize(kernels: Kernels, seed: UInt64) {
         var random = SplitMix64(seed: seed)
         let size = Float(sign: .plus, exponent: Int.random(in: -140...120, using: &random), significand: 1)
-        var numbers = random.floats(160, in: -size...size)
+        var numbers = random.floats(512, in: -size...size)
         if seed % 4 == 0 { numbers[77] = [.nan, .infinity, -.infinity, 0, -0][Int(seed / 4)] }
         if seed % 5 == 0 { numbers.replaceSubrange(32..<64, with: repeatElement(numbers[32], count: 32)) }
         for format in NumberFormat.writable {
@@ -104,7 +104,7 @@ struct FormatTests {
     func roundTrip(seed: UInt64) throws {
         var random = SplitMix64(seed: seed)
         let size = Float(sign: .plus, exponent: Int.random(in: -4...14, using: &random), significand: 1)
-        var numbers = random.floats(64, in: -size...size)
+        var numbers = random.floats(256, in: -size...size)
         if seed % 2 == 0 { numbers[0] = size; numbers[1] = -size }
         for format in NumberFormat.writable {
             let bound = try #require(format.roundTripBound)

@@ -4,9 +4,9 @@ import Testing
 
 @testable import SwiftletTensor
 
-@Suite("Writers of the K formats")
+@Suite("Writers of the K and IQ4 formats")
 struct SuperBlockTests {
-    static let formats: [NumberFormat] = [.q2_K, .q3_K, .q4_K, .q5_K, .q6_K]
+    static let formats: [NumberFormat] = [.q2_K, .q3_K, .q4_K, .q5_K, .q6_K, .iq4_nl, .iq4_xs]
 
     private func written(_ kernels: Kernels, _ format: NumberFormat, _ numbers: [Float]) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: format.byteCount(of: numbers.count) ?? 0)
@@ -23,10 +23,14 @@ struct SuperBlockTests {
         zip(a, b).reduce(0) { $0 + (Double($1.0) - Double($1.1)) * (Double($1.0) - Double($1.1)) }
     }
 
+    private static let iq4: [Float] = [
+        -127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113,
+    ]
+
     /// Plain rounding with exact scales: each group from its extremes, which costs the formats nothing for
     /// their integer scales.
     private func rounded(_ format: NumberFormat, _ numbers: [Float]) -> [Float] {
-        let size = format == .q4_K || format == .q5_K ? 32 : 16
+        let size = [.q2_K, .q3_K, .q6_K].contains(format) ? 16 : 32
         return stride(from: 0, to: numbers.count, by: size).flatMap { start -> [Float] in
             let group = numbers[start..<start + size]
             let low = min(group.min() ?? 0, 0), high = group.max() ?? 0
@@ -36,6 +40,10 @@ struct SuperBlockTests {
                 let codes: Float = format == .q2_K ? 3 : format == .q4_K ? 15 : 31
                 let scale = (high - low) / codes
                 return group.map { scale > 0 ? (($0 - low) / scale).rounded() * scale + low : low }
+            case .iq4_nl, .iq4_xs:
+                let extreme = group.first { $0.magnitude == most } ?? 0, scale = extreme / -127
+                let numbers = Self.iq4.map { $0 * scale }
+                return group.map { x in numbers.min { abs($0 - x) < abs($1 - x) } ?? 0 }
             default:
                 let half: Float = format == .q3_K ? 4 : 32
                 let scale = most / half
@@ -83,8 +91,9 @@ struct SuperBlockTests {
             for value: Float in [.nan, .infinity, -.infinity] {
                 var numbers = [Float](repeating: 1, count: 512)
                 numbers[300] = value
-                let back = readBack(format, numbers)
-                #expect(back[..<256].allSatisfy(\.isFinite) && back[256...].allSatisfy(\.isNaN), "\(format)")
+                let back = readBack(format, numbers), first = 300 - 300 % format.blockElements
+                let block = first..<first + format.blockElements
+                #expect(back.indices.allSatisfy { back[$0].isNaN == block.contains($0) }, "\(format)")
             }
             let huge = readBack(format, .init(repeating: 3e38, count: 256))
             #expect(huge.allSatisfy { $0.isFinite && $0 > 0 }, "\(format)")

@@ -93,8 +93,9 @@ typedef struct sl_kernels {
 
     // dst[n] = binary32 of n stored elements; n is a multiple of the block.
     void (*dequantize)(sl_format format, const void *src, float *dst, size_t n);
-    // Stores n numbers, rounding to nearest; false for a number that is no format. The K formats search for
-    // scales that make a block's squared error small. A block with a NaN or an infinity reads back as NaN.
+    // Stores n numbers, rounding to nearest; false for a format that is only read. The K and IQ4 formats search for
+    // scales that make a block's squared error small. A block with a NaN or an infinity reads back as NaN, in MXFP4,
+    // which has none, as infinity.
     bool (*quantize)(sl_format format, const float *src, void *dst, size_t n);
     // Stores n numbers as Q4_1 or Q2_1: codes (x − least) / step, to nearest, ties to even, where step is the
     // spread of a block divided by the largest code, computed in binary64; false for another format.
