@@ -66,9 +66,13 @@ struct QuantizationMix {
         var (value, down) = (0, 0)
         for (name, role, layer) in names {
             let width = columns[name] ?? 0
+            if type == .mxfp4_moe {
+                formats[name] = name.contains("_exps.") ? .mxfp4 : .q8_0
+                continue
+            }
             switch role {
             case .output: formats[name] = output(columns: width)
-            case .embedding: formats[name] = isTied ? output(columns: width) : type.format
+            case .embedding: formats[name] = isTied ? output(columns: width) : embedding
             case .value:
                 formats[name] = self.value(value, of: values)
                 value += 1
@@ -93,6 +97,10 @@ struct QuantizationMix {
         type == .q8_0 || columns % type.format.blockElements != 0 ? .q8_0 : .q6_K
     }
 
+    private var embedding: NumberFormat {
+        type == .tq1_0 || type == .tq2_0 ? .q4_K : type.format
+    }
+
     /// Whether item `index` of `count` is one of those that get more bits.
     private func isSensitive(_ index: Int, of count: Int) -> Bool {
         index < count / 8 || index >= 7 * count / 8 || (index - count / 8) % 3 == 2
@@ -107,6 +115,7 @@ struct QuantizationMix {
             case .q3_K_M: index < 2 ? .q5_K : .q4_K
             case .q3_K_L: .q5_K
             case .q4_K_S: index < 4 ? .q5_K : .q4_K
+            case .iq4_nl, .iq4_xs: facts.sharing >= 4 ? .q5_K : type.format
             case .q4_K_M, .q5_K_M: isSensitive(index, of: count) ? .q6_K : type.format
             default: type.format
             }
@@ -121,6 +130,7 @@ struct QuantizationMix {
         case .q3_K_M: return layer < count / 16 ? .q5_K : .q4_K
         case .q3_K_L: return .q5_K
         case .q4_K_S: return layer < count / 8 ? .q5_K : .q4_K
+        case .iq4_nl, .iq4_xs: return layer < count / 8 ? .q5_K : type.format
         case .q4_K_M, .q5_K_M: return isSensitive(layer, of: count) ? .q6_K : type.format
         default: return type.format
         }
@@ -131,7 +141,7 @@ struct QuantizationMix {
         case .q2_K: facts.expertCount == 8 ? .q5_K : .q3_K
         case .q3_K_M: facts.expertCount == 8 ? .q5_K : .q4_K
         case .q3_K_L: facts.expertCount == 8 ? .q3_K : .q5_K
-        case .q3_K_S, .q4_K_S, .q4_K_M: facts.expertCount == 8 ? .q5_K : type.format
+        case .q3_K_S, .q4_K_S, .q4_K_M, .iq4_nl, .iq4_xs: facts.expertCount == 8 ? .q5_K : type.format
         default: type.format
         }
     }

@@ -10,13 +10,22 @@ public enum QuantizationType: String, CaseIterable, Hashable, Sendable {
     case f32, f16, bf16
     case q8_0, q4_0, q4_1, q5_0, q5_1
     case q2_K, q2_K_S, q3_K_S, q3_K_M, q3_K_L, q4_K_S, q4_K_M, q5_K_S, q5_K_M, q6_K
+    case iq4_nl, iq4_xs, tq1_0, tq2_0
+    /// The experts of a mixture in `mxfp4`, the rest in `q8_0`.
+    case mxfp4_moe
 
-    /// The type of a name in any case, such as `Q4_K_M`; `q3_K`, `q4_K` and `q5_K` mean the `M` mix.
+    /// The type of a name in any case, such as `Q4_K_M`; `q3_K`, `q4_K` and `q5_K` mean the `M` mix, `mxfp4` means
+    /// `mxfp4_moe`.
     ///
     /// - Throws: `.unsupported` or `.invalidArgument`, naming the types.
     public init(named name: String) throws(SwiftletError) {
         let lowercased = name.lowercased()
-        let full = ["q3_k", "q4_k", "q5_k"].contains(lowercased) ? lowercased + "_m" : lowercased
+        let full =
+            switch lowercased {
+            case "q3_k", "q4_k", "q5_k": lowercased + "_m"
+            case "mxfp4": "mxfp4_moe"
+            default: lowercased
+            }
         if let found = Self.allCases.first(where: { $0.rawValue.lowercased() == full }) {
             self = found
             return
@@ -45,6 +54,11 @@ public enum QuantizationType: String, CaseIterable, Hashable, Sendable {
         case .q4_K_S, .q4_K_M: .q4_K
         case .q5_K_S, .q5_K_M: .q5_K
         case .q6_K: .q6_K
+        case .iq4_nl: .iq4_nl
+        case .iq4_xs: .iq4_xs
+        case .tq1_0: .tq1_0
+        case .tq2_0: .tq2_0
+        case .mxfp4_moe: .mxfp4
         }
     }
 

@@ -188,7 +188,8 @@ extension NumberFormat {
         if columns % blockElements == 0 { return self }
         let smaller: NumberFormat =
             switch self {
-            case .q2_K, .q3_K: .q4_0
+            case .q2_K, .q3_K, .tq1_0, .tq2_0: .q4_0
+            case .iq1_s, .iq1_m, .iq2_xxs, .iq2_xs, .iq2_s, .iq3_xxs, .iq3_s, .iq4_xs: .iq4_nl
             case .q4_K: .q5_0
             case .q5_K: .q5_1
             case .q6_K: .q8_0

@@ -33,14 +33,16 @@ struct QuantizationMixTests {
         (0..<100).filter { all["blk.\($0).\(part).weight"] == format }
     }
 
-    @Test("the output matrix gets q6_K, or q8_0 in a q8_0 file", arguments: QuantizationType.allCases)
+    @Test("the output matrix gets q6_K, or q8_0 where the rest has it", arguments: QuantizationType.allCases)
     func output(type: QuantizationType) {
         guard type.format.blockElements > 1 else { return }
-        let expected: NumberFormat = type == .q8_0 ? .q8_0 : .q6_K
+        let most = type == .mxfp4_moe ? .q8_0 : type.format,
+            expected: NumberFormat = most == .q8_0 ? .q8_0 : .q6_K
+        let isTernary = type == .tq1_0 || type == .tq2_0
         #expect(formats(type)["output.weight"] == expected)
-        #expect(formats(type)["token_embd.weight"] == type.format)
+        #expect(formats(type)["token_embd.weight"] == (isTernary ? .q4_K : most))
         #expect(formats(type, tied: true)["token_embd.weight"] == expected)
-        #expect(layers("ffn_up", type.format, in: formats(type)) == Array(0..<16))
+        #expect(layers("ffn_up", most, in: formats(type)) == Array(0..<16))
     }
 
     /// As llama-quantize mixes a model of 16 layers.
@@ -66,6 +68,12 @@ struct QuantizationMixTests {
         for part in ["attn_v", "ffn_down", "attn_output"] {
             #expect(layers(part, .q5_K, in: large) == Array(0..<16))
         }
+        for type in [QuantizationType.iq4_nl, .iq4_xs] {
+            #expect(layers("attn_v", type.format, in: formats(type)) == Array(0..<16))
+            #expect(layers("ffn_down", .q5_K, in: formats(type)) == [0, 1])
+            let shared = formats(type) { $0.kvHeadCount = 2 }
+            #expect(layers("attn_v", .q5_K, in: shared) == Array(0..<16))
+        }
         let tiny = formats(.q2_K)
         for part in ["attn_v", "ffn_down", "attn_output"] {
             #expect(layers(part, .q3_K, in: tiny) == Array(0..<16))
@@ -83,6 +91,10 @@ struct QuantizationMixTests {
         #expect(layers("attn_v", .q8_0, in: experts) == Array(0..<16))
         #expect(layers("attn_k", .q8_0, in: experts) == Array(0..<16))
         #expect(layers("attn_output", .q5_K, in: experts) == Array(0..<16))
+        let columns = ["blk.0.ffn_up_exps.weight": 256, "blk.0.attn_q.weight": 256]
+        let mixture = QuantizationMix(.mxfp4_moe, .init(), columns: columns, isTied: false).formats
+        #expect(mixture["blk.0.ffn_up_exps.weight"] == .mxfp4)
+        #expect(mixture["blk.0.attn_q.weight"] == .q8_0)
     }
 
     @Test("names are those of llama-quantize, in any case")
@@ -90,9 +102,10 @@ struct QuantizationMixTests {
         #expect(try QuantizationType(named: "Q4_K_M") == .q4_K_M)
         #expect(try QuantizationType(named: "Q4_K") == .q4_K_M)
         #expect(try QuantizationType(named: "q3_k") == .q3_K_M)
+        #expect(try QuantizationType(named: "MXFP4") == .mxfp4_moe)
         #expect(try QuantizationType(named: "q5_k").fileType == 17)
         #expect(Set(QuantizationType.allCases.map(\.fileType)).count == QuantizationType.allCases.count)
-        for name in ["", "q4_K_L", "i8"] {
+        for name in ["", "q4_K_L", "i8", "iq2_xs", "IQ3_S", "nvfp4"] {
             #expect(throws: SwiftletError.self) { try QuantizationType(named: name) }
         }
     }
