@@ -32,7 +32,7 @@ public struct ModelReport {
     public let name: String
     /// The file or directory.
     public let path: String
-    /// `gguf v3`, `safetensors`.
+    /// `gguf v3`, `safetensors`, `safetensors, GPTQ, 4 bits`.
     public let fileFormat: String
     /// Sizes and constants, if the architecture is supported.
     public let configuration: DecoderConfiguration?
@@ -63,7 +63,8 @@ public struct ModelReport {
             let hasTokenizer = directory.tokenizerPath != nil || directory.sentencePiecePath != nil
             do {
                 tensors = try Self.tensors(of: try directory.checkpoint())
-                fileFormat = "safetensors"
+                let layout = try? directory.quantizationLayout()
+                fileFormat = layout.map { "safetensors, \($0.summary)" } ?? "safetensors"
             } catch {
                 guard hasTokenizer, error.code == .missing else { throw error }
                 tensors = []

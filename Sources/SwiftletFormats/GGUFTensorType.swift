@@ -67,7 +67,7 @@ extension NumberFormat {
         case .tq2_0: 37
         case .mxfp4: 38
         case .nvfp4: 39
-        case .f32, .i8, .u8, .i16, .i32, .i64, .f64: 0
+        case .f32, .i8, .u8, .i16, .i32, .i64, .f64, .f8_e4m3, .f8_e5m2: 0
         }
     }
 }

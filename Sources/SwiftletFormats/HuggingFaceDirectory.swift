@@ -52,6 +52,19 @@ public struct HuggingFaceDirectory: Sendable {
         try SafetensorsCheckpoint(directory: path)
     }
 
+    /// How the weights are packed, or `nil` if they are stored plainly.
+    ///
+    /// - Throws: `.unsupported` for a way that is not read, naming it.
+    public func quantizationLayout() throws(SwiftletError) -> QuantizationLayout? {
+        try QuantizationLayout(try config(), path: "\(path)/config.json")
+    }
+
+    /// The tensors, with packed weights as tensors in a format of the engine.
+    package func weights() throws(SwiftletError) -> any TensorSource {
+        guard let layout = try quantizationLayout() else { return try checkpoint() }
+        return PackedCheckpoint(try checkpoint(), layout)
+    }
+
     /// The chat template of a name, or `nil` if there is none; without a name, the one called `default`.
     public func chatTemplate(named name: String = "default") throws(SwiftletError) -> String? {
         try chatTemplates().first { $0.name == name }?.template

@@ -75,11 +75,11 @@ struct SafetensorsType: Sendable {
 
     private static let formats: [String: NumberFormat] = [
         "F32": .f32, "F16": .f16, "BF16": .bf16, "F64": .f64, "I8": .i8, "U8": .u8, "I16": .i16, "I32": .i32,
-        "I64": .i64, "BOOL": .u8,
+        "I64": .i64, "BOOL": .u8, "F8_E4M3": .f8_e4m3, "F8_E5M2": .f8_e5m2,
     ]
 
     private static let otherBits = [
-        "U16": 16, "U32": 32, "U64": 64, "C64": 64, "F8_E4M3": 8, "F8_E5M2": 8, "F8_E8M0": 8, "F6_E2M3": 6,
+        "U16": 16, "U32": 32, "U64": 64, "C64": 64, "F8_E8M0": 8, "F6_E2M3": 6,
         "F6_E3M2": 6, "F4": 4,
     ]
 }

@@ -30,7 +30,7 @@ extension Architecture {
         switch source {
         case .directory(let directory):
             return try Decoder(
-                configuration, WeightLoader(try directory.checkpoint(), tensors(configuration)))
+                configuration, WeightLoader(try directory.weights(), tensors(configuration)))
         case .gguf(let file):
             return try Decoder(configuration, WeightLoader(file, ggufTensors(configuration)))
         }

@@ -11,6 +11,8 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
     case tq1_0, tq2_0
     case mxfp4, nvfp4
     case i8, u8, i16, i32, i64, f64
+    /// Floats of 8 bits as in the OCP specification of 2023: 4 or 5 bits of exponent.
+    case f8_e4m3, f8_e5m2
 
     /// The format as the kernels know it, or `nil` for the integer and wide formats that only files hold.
     package var kernel: sl_format? {
@@ -41,14 +43,14 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
         case .tq2_0: SL_TQ2_0
         case .mxfp4: SL_MXFP4
         case .nvfp4: SL_NVFP4
-        case .i8, .u8, .i16, .i32, .i64, .f64: nil
+        case .i8, .u8, .i16, .i32, .i64, .f64, .f8_e4m3, .f8_e5m2: nil
         }
     }
 
     /// Numbers per block; 1 for plain formats.
     public var blockElements: Int {
         switch self {
-        case .f32, .f16, .bf16, .i8, .u8, .i16, .i32, .i64, .f64: 1
+        case .f32, .f16, .bf16, .i8, .u8, .i16, .i32, .i64, .f64, .f8_e4m3, .f8_e5m2: 1
         case .q8_0, .q4_0, .q4_1, .q5_0, .q5_1, .iq4_nl, .mxfp4: 32
         case .nvfp4: 64
         case .q2_K, .q3_K, .q4_K, .q5_K, .q6_K: 256
@@ -62,7 +64,7 @@ public enum NumberFormat: String, CaseIterable, Hashable, Sendable {
     /// Bytes per block.
     public var blockBytes: Int {
         switch self {
-        case .i8, .u8: 1
+        case .i8, .u8, .f8_e4m3, .f8_e5m2: 1
         case .f16, .bf16, .i16: 2
         case .f32, .i32: 4
         case .i64, .f64: 8

@@ -73,7 +73,7 @@ extension Reference {
                 .tq2_0,
                 .mxfp4, .nvfp4:
                 lookedUp(i, format)
-            case .i8, .u8, .i16, .i32, .i64, .f64: .nan
+            case .i8, .u8, .i16, .i32, .i64, .f64, .f8_e4m3, .f8_e5m2: .nan
             }
         }
 

@@ -95,7 +95,7 @@ extension NumberFormat {
     /// The address of a stored number, or of a block, must be a multiple of this.
     package var alignment: Int {
         switch self {
-        case .i8, .u8, .mxfp4, .nvfp4: 1
+        case .i8, .u8, .f8_e4m3, .f8_e5m2, .mxfp4, .nvfp4: 1
         case .f32, .i32: 4
         case .i64, .f64: 8
         default: 2
@@ -116,6 +116,8 @@ extension Tensor {
         case .i32: numbers(Int32.self) { Float($0) }
         case .i64: numbers(Int64.self) { Float($0) }
         case .f64: numbers(Double.self) { Float($0) }
+        case .f8_e4m3: eightBits(Self.e4m3)
+        case .f8_e5m2: eightBits(Self.e5m2)
         default: throw SwiftletError(.unsupported, "numbers stored as \(format) cannot be decoded")
         }
     }
@@ -130,6 +132,21 @@ extension Tensor {
             initialized = count
         }
     }
+
+    private func eightBits(_ table: [Float]) -> [Float] { numbers(UInt8.self) { table[Int($0)] } }
+
+    /// What every byte means: sign, 4 bits of exponent, 3 of fraction; all ones is NaN, there is no infinity.
+    private static let e4m3: [Float] = (0..<256).map { byte in
+        let sign: Float = byte < 128 ? 1 : -1
+        let exponent = byte >> 3 & 15, fraction = Float(byte & 7) / 8
+        if byte & 127 == 127 { return .nan }
+        return exponent == 0
+            ? sign * fraction * 0x1p-6
+            : sign * (1 + fraction) * Float(sign: .plus, exponent: exponent - 7, significand: 1)
+    }
+
+    /// The upper half of binary16.
+    private static let e5m2: [Float] = (0..<256).map { byte in Float(Reference.half(UInt16(byte) << 8)) }
 
     private func numbers<Stored: BitwiseCopyable>(_: Stored.Type, _ decode: (Stored) -> Float) -> [Float] {
         withExtendedLifetime(owner) { bytes.bindMemory(to: Stored.self).map(decode) }
