@@ -1,63 +1,36 @@
-import SwiftletTensor
-
-/// The name of a model on the Hugging Face hub: `organisation/name`, `name`, and perhaps `@revision`.
-struct HubName {
-    let repository: String
-    let revision: String?
-
-    /// Reads a name, or returns `nil` for what can only be a path.
-    init?(_ argument: String) {
-        let parts = argument.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
-        let names = parts[0].split(separator: "/", omittingEmptySubsequences: false)
-        guard names.count <= 2, names.allSatisfy(Self.isName), !parts[0].contains("--") else { return nil }
-        repository = String(parts[0])
-        revision = parts.count > 1 ? String(parts[1]) : nil
-        if let revision {
-            let steps = revision.split(separator: "/", omittingEmptySubsequences: false)
-            guard steps.allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." && !$0.utf8.contains(0) }) else {
-                return nil
-            }
-        }
-    }
-
-    /// The name of the repository's folder in the cache.
-    var folder: String { "models--" + repository.split(separator: "/").joined(separator: "--") }
-
-    /// Whether this can be the name of one file that is neither hidden nor outside its directory.
-    static func isName(_ name: Substring) -> Bool {
-        let isAllowed = { (byte: UInt8) in
-            switch byte {
-            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
-                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"),
-                UInt8(ascii: "."):
-                true
-            default: false
-            }
-        }
-        return !name.isEmpty && !name.hasPrefix(".") && name.utf8.allSatisfy(isAllowed)
-    }
-}
+package import SwiftletTensor
 
 /// The directory in which Hugging Face's libraries keep what they download.
 ///
 /// A repository is a folder with `refs/<revision>`, files that hold a commit's name, and
 /// `snapshots/<commit>`, directories that hold the files of a model.
-struct HubCache {
-    let path: String
+package struct HubCache: Sendable {
+    /// The directory.
+    package let path: String
+
+    /// A directory of this layout.
+    package init(path: String) { self.path = path }
+
+    /// The path that a variable of the environment holds, with `~` for the user's own directory.
+    package static func directory(_ variable: String, in environment: [String: String]) -> String? {
+        guard let value = environment[variable], !value.isEmpty else { return nil }
+        guard value == "~" || value.hasPrefix("~/"), let home = environment["HOME"] else { return value }
+        return home + value.dropFirst()
+    }
+
+    /// Where Hugging Face's libraries keep everything, the token included.
+    package static func home(environment: [String: String]) -> String? {
+        directory("HF_HOME", in: environment)
+            ?? directory("XDG_CACHE_HOME", in: environment).map { $0 + "/huggingface" }
+            ?? directory("HOME", in: environment).map { $0 + "/.cache/huggingface" }
+    }
 
     /// Finds the directory the way `huggingface_hub` does.
-    init(environment: [String: String]) throws(SwiftletError) {
-        func directory(_ variable: String, _ rest: String) -> String? {
-            guard let value = environment[variable], !value.isEmpty else { return nil }
-            guard value == "~" || value.hasPrefix("~/"), let home = environment["HOME"] else {
-                return value + rest
-            }
-            return home + value.dropFirst() + rest
-        }
+    package init(environment: [String: String]) throws(SwiftletError) {
         guard
-            let path = directory("HF_HUB_CACHE", "") ?? directory("HUGGINGFACE_HUB_CACHE", "")
-                ?? directory("HF_HOME", "/hub") ?? directory("XDG_CACHE_HOME", "/huggingface/hub")
-                ?? directory("HOME", "/.cache/huggingface/hub")
+            let path = Self.directory("HF_HUB_CACHE", in: environment)
+                ?? Self.directory("HUGGINGFACE_HUB_CACHE", in: environment)
+                ?? Self.home(environment: environment).map({ $0 + "/hub" })
         else {
             throw SwiftletError(
                 .missing,
@@ -87,7 +60,7 @@ struct HubCache {
     }
 
     /// What `refs/<revision>` says, or `nil` if it is not there.
-    private func commit(named revision: String, in repository: String) throws(SwiftletError) -> String? {
+    package func commit(named revision: String, in repository: String) throws(SwiftletError) -> String? {
         let reference = "\(repository)/refs/\(revision)"
         guard System.kind(of: reference) == .file else { return nil }
         let file = try MappedFile(path: reference)
@@ -111,11 +84,7 @@ struct HubCache {
     }
 
     private func missing(_ name: HubName, _ finding: String) -> SwiftletError {
-        let revision = name.revision.map { " --revision \($0)" } ?? ""
-        return SwiftletError(
-            .missing,
-            "\(name.repository): \(finding); get the model with `huggingface-cli download "
-                + "\(name.repository)\(revision)`"
-        )
+        SwiftletError(
+            .missing, "\(name.repository): \(finding); get the model with `swiftlet pull \(name.text)`")
     }
 }

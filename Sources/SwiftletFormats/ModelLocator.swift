@@ -29,7 +29,7 @@ public enum ModelLocator {
     ///
     /// - Parameters:
     ///   - argument: the path of a `.gguf` file, a `.safetensors` file or a directory; or
-    ///     `organisation/name`, optionally with `@revision`.
+    ///     `organisation/name`, optionally with `@revision`, and with `:` and a GGUF file or its format.
     ///   - environment: read for `HF_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME` and `HOME`.
     ///   - note: receives a sentence if the answer was a choice, as when a download has no main revision.
     /// - Throws: ``SwiftletError/Code/missing`` if there is no such model, listing what was looked for;
@@ -42,7 +42,9 @@ public enum ModelLocator {
         case .file, .other: return try file(argument)
         case nil: break
         }
-        guard !isGGUF(argument), !argument.hasSuffix(".safetensors"), let name = HubName(argument) else {
+        guard let name = HubName(argument),
+            name.selector != nil || !isGGUF(argument) && !argument.hasSuffix(".safetensors")
+        else {
             throw SwiftletError(
                 .missing,
                 "there is no file or directory '\(argument)', and it is not a name such as "
@@ -50,7 +52,33 @@ public enum ModelLocator {
             )
         }
         let cache = try HubCache(environment: environment)
-        return try directory(try cache.snapshot(of: name, note: note))
+        return try hub(name, try cache.snapshot(of: name, note: note))
+    }
+
+    /// The model in a snapshot of a repository, which may hold several GGUF files and folders.
+    private static func hub(_ name: HubName, _ snapshot: String) throws(SwiftletError) -> ModelLocation {
+        let paths = try System.paths(below: snapshot)
+        let files = paths.filter { GGUFChoice.isModel($0) }
+        if let selector = name.selector {
+            guard let file = GGUFChoice.choose(from: paths, selector: selector) else {
+                let others = files.isEmpty ? "no GGUF file" : files.joined(separator: ", ")
+                throw SwiftletError(
+                    .missing,
+                    "\(name.repository): no file '\(selector)' in \(snapshot), which holds \(others); get it with "
+                        + "`swiftlet pull \(name.text)`")
+            }
+            return .gguf("\(snapshot)/\(file)")
+        }
+        if paths.contains(where: { $0.hasSuffix(".safetensors") }) || files.isEmpty {
+            return try directory(snapshot)
+        }
+        guard files.count == 1 || GGUFChoice.parts(of: files[0], in: files)?.count == files.count else {
+            throw SwiftletError(
+                .invalidArgument,
+                "\(name.repository) is there as several models, expected one; name one of "
+                    + files.map { "\(name.text):\($0)" }.joined(separator: ", "))
+        }
+        return .gguf("\(snapshot)/\(files[0])")
     }
 
     private static func file(_ path: String) throws(SwiftletError) -> ModelLocation {

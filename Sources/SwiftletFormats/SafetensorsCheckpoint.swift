@@ -101,6 +101,16 @@ public struct SafetensorsCheckpoint: TensorSource {
         guard System.kind(of: "\(directory)/\(fileName)") == nil, System.kind(of: path) != nil else {
             return nil
         }
+        return try owners(inIndex: path)
+    }
+
+    /// The names of the files that an index names.
+    package static func shards(ofIndex path: String) throws(SwiftletError) -> Set<String> {
+        Set(try owners(inIndex: path).values)
+    }
+
+    /// Tensor name to file name.
+    private static func owners(inIndex path: String) throws(SwiftletError) -> [String: String] {
         guard let map = try JSON.parse(contentsOf: path)["weight_map"], map.kind == .object else {
             throw SwiftletError(.malformed, "\(path): has no object 'weight_map'; download the file again")
         }

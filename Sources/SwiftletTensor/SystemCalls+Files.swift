@@ -28,6 +28,37 @@ extension System {
         }
     }
 
+    /// The paths of all files below a directory, relative to it; links to files count as files, links to
+    /// directories are left out.
+    ///
+    /// - Parameter depth: levels of directories that are looked into; deeper ones are left out.
+    package static func paths(below directory: String, depth: Int = 16) throws(SwiftletError) -> [String] {
+        var paths: [String] = []
+        for name in try names(in: directory) {
+            guard kind(of: "\(directory)/\(name)") == .directory else {
+                paths.append(name)
+                continue
+            }
+            if depth > 0, target(ofLink: "\(directory)/\(name)") == nil {
+                paths += try Self.paths(below: "\(directory)/\(name)", depth: depth - 1).map {
+                    "\(name)/\($0)"
+                }
+            }
+        }
+        return paths
+    }
+
+    /// What a symbolic link says, or `nil` for everything else.
+    package static func target(ofLink path: String) -> String? {
+        guard !path.utf8.contains(0) else { return nil }
+        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 4_097) { buffer in
+            guard let start = buffer.baseAddress else { return nil }
+            let count = readlink(path, start, buffer.count)
+            guard count > 0 else { return nil }
+            return String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        }
+    }
+
     /// Bytes of a file; 0 if nothing is there.
     package static func byteCount(of path: String) -> Int { Int(status(path)?.st_size ?? 0) }
 

@@ -62,10 +62,10 @@ struct ModelLocatorTests {
         #expect(try resolve("org/name@def456") == .directory("\(snapshots)/def456"))
         directory.write("{}", to: "models--gpt2/snapshots/aaa/config.json")
         #expect(try resolve("gpt2@aaa").path.hasSuffix("models--gpt2/snapshots/aaa"))
-        expectError(.missing, "snapshots/v9", "abc123", "huggingface-cli download org/name --revision v9") {
+        expectError(.missing, "snapshots/v9", "abc123", "swiftlet pull org/name@v9") {
             try resolve("org/name@v9")
         }
-        expectError(.missing, "models--org--absent", "huggingface-cli download org/absent`") {
+        expectError(.missing, "models--org--absent", "swiftlet pull org/absent`") {
             try resolve("org/absent")
         }
         directory.write("../../x", to: "\(repository)/refs/main")
