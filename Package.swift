@@ -39,6 +39,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio-extras", from: "1.34.1"),
         .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        .package(url: "https://github.com/apple/swift-crypto.git", from: "4.5.2"),
         .package(url: "https://github.com/swift-server/async-http-client", from: "1.30.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.0.0"),
     ],
@@ -91,10 +92,20 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
             ]),
+        module(
+            "SwiftletHub",
+            [
+                "SwiftletFormats", "SwiftletTensor",
+                .product(name: "AsyncHTTPClient", package: "async-http-client"),
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "SwiftletLoad", "SwiftletServer", "SwiftletEval", "SwiftletEngine", "SwiftletText",
+                "SwiftletHub", "SwiftletLoad", "SwiftletServer", "SwiftletEval", "SwiftletEngine",
+                "SwiftletText",
                 "SwiftletTemplate",
                 "SwiftletFormats",
                 "SwiftletModels", "SwiftletCache", "SwiftletGrammar",
@@ -142,6 +153,15 @@ let package = Package(
             ],
             exclude: []),
         tests(of: "SwiftletLoad", ["SwiftletFormats", "SwiftletTensor"]),
+        tests(
+            of: "SwiftletHub",
+            [
+                "SwiftletFormats", "SwiftletTensor",
+                .product(name: "Crypto", package: "swift-crypto"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ]),
         .testTarget(
             name: "CommandTests",
             dependencies: [
