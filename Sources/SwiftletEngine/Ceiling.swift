@@ -66,6 +66,23 @@ public struct Ceiling: Hashable, Sendable {
             blockProductRate: block)
     }
 
+    /// Measures the two rates of memory alone.
+    ///
+    /// - Throws: as ``measure(threadCount:effort:progress:)``.
+    static func readBandwidth(
+        threadCount: Int? = nil, effort: Effort
+    ) throws(SwiftletError) -> (one: Double, all: Double) {
+        try MemoryProbe.check(
+            need: effort.byteCount, available: MemoryProbe.availableBytes,
+            purpose: "measuring memory bandwidth")
+        let kernels = try Kernels.selected()
+        let compute = Compute(kernels: kernels, threadCount: threadCount ?? ThreadPool.defaultThreadCount)
+        let memory = MemoryReader(byteCount: effort.byteCount, touchedBy: compute)
+        let one = memory.bandwidth(Compute(kernels: kernels, threadCount: 1), seconds: effort.seconds)
+        guard compute.pool.threadCount > 1 else { return (one, one) }
+        return (one, memory.bandwidth(compute, seconds: effort.seconds))
+    }
+
     /// The rate of a product whose operands stay in the processor's cache: 128 tokens, 512 × 1024 weights.
     private static func productRate(_ format: NumberFormat, _ compute: Compute, seconds: Double) -> Double {
         let (rows, columns, tokens) = (512, 1_024, 128)

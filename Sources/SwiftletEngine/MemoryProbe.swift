@@ -43,7 +43,7 @@ public enum MemoryProbe {
     static func availableBytes(
         reading: (String) -> String?, addressSpaceLimit: UInt64?, pageSize: Int
     ) -> Int? {
-        var found = controlGroupBytes(reading)
+        var found = controlGroups(reading).map { max($0.limit - $0.used, 0) }
         if let machine = reading("/proc/meminfo").flatMap({ field("MemAvailable:", of: $0) }) {
             found.append(clamped(machine, times: 1_024))
         }
@@ -65,9 +65,17 @@ public enum MemoryProbe {
                 + "free; use a shorter context (-c) or prompt, or a smaller model")
     }
 
-    /// What each control group around this process leaves, version 2 and 1.
-    private static func controlGroupBytes(_ reading: (String) -> String?) -> [Int] {
-        var found: [Int] = []
+    /// Bytes of the machine's memory, or `nil` where the system does not say.
+    static var totalBytes: Int? {
+        read("/proc/meminfo").flatMap { field("MemTotal:", of: $0) }.map { clamped($0, times: 1_024) }
+    }
+
+    /// Bytes that the tightest control group allows, or `nil` without a limit.
+    static var controlGroupLimit: Int? { controlGroups(read).map(\.limit).filter { $0 < 1 << 60 }.min() }
+
+    /// What each control group around this process allows and uses, version 2 and 1.
+    private static func controlGroups(_ reading: (String) -> String?) -> [(limit: Int, used: Int)] {
+        var found: [(limit: Int, used: Int)] = []
         for line in (reading("/proc/self/cgroup") ?? "0::/").split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3 else { continue }
@@ -84,8 +92,7 @@ public enum MemoryProbe {
                 if let limit = reading(folder + limit).flatMap({ firstNumber($0) }),
                     let usage = reading(folder + usage).flatMap({ firstNumber($0) })
                 {
-                    let used = max(usage - fileBytes(reading(folder + "memory.stat") ?? ""), 0)
-                    found.append(max(limit - used, 0))
+                    found.append((limit, max(usage - fileBytes(reading(folder + "memory.stat") ?? ""), 0)))
                 }
                 guard let slash = path.lastIndex(of: "/"), path != "/" else { break }
                 path = slash == path.startIndex ? "/" : path[..<slash]
@@ -103,7 +110,7 @@ public enum MemoryProbe {
     }
 
     /// The number behind a name at the start of a line.
-    private static func field(_ name: String, of text: String) -> Int? {
+    static func field(_ name: String, of text: String) -> Int? {
         text.split(separator: "\n").first { $0.hasPrefix(name) }.flatMap {
             firstNumber($0.dropFirst(name.count))
         }
@@ -119,7 +126,8 @@ public enum MemoryProbe {
         return overflow ? .max : bytes
     }
 
-    private static var addressSpaceLimit: UInt64? {
+    /// Bytes that the process may map, or `nil` without a limit.
+    static var addressSpaceLimit: UInt64? {
         var limit = rlimit()
         #if canImport(Glibc)
             guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0 else { return nil }
@@ -130,7 +138,7 @@ public enum MemoryProbe {
     }
 
     /// A small file of the system; those report no size, so they cannot be mapped.
-    private static func read(_ path: String) -> String? {
+    static func read(_ path: String) -> String? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

@@ -11,13 +11,34 @@ extension ThreadPool {
     ///
     /// Two hardware threads of one core share its vector units, so a second thread there gains little.
     package static let defaultThreadCount: Int = {
-        #if os(Linux)
-            let cores = physicalCores(of: allowedProcessors())
-            return max(1, min(cores, cgroupProcessorLimit() ?? cores))
-        #else
-            return max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
-        #endif
+        let processors = ProcessorCounts.current
+        return max(1, min(processors.cores, processors.quota ?? processors.cores))
     }()
+}
+
+/// How many processors this process may use, and why not more.
+package struct ProcessorCounts: Hashable, Sendable {
+    /// Logical processors that are online.
+    package let online: Int
+    /// Those of them in the process's affinity mask.
+    package let allowed: Int
+    /// Physical cores that those belong to.
+    package let cores: Int
+    /// Whole processors that the CPU quota of the process's control groups amounts to; `nil` without one.
+    package let quota: Int?
+
+    /// What the system says now.
+    package static var current: ProcessorCounts {
+        let online = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+        #if os(Linux)
+            let allowed = allowedProcessors()
+            return ProcessorCounts(
+                online: online, allowed: allowed.count, cores: physicalCores(of: allowed),
+                quota: cgroupProcessorLimit())
+        #else
+            return ProcessorCounts(online: online, allowed: online, cores: online, quota: nil)
+        #endif
+    }
 }
 
 #if os(Linux)
