@@ -2,13 +2,17 @@
 struct ProgressBar {
     private let label: String
     private let total: Int
-    private let start = ContinuousClock.now
+    private let start: ContinuousClock.Instant
     private var shown: Int?
 
-    /// - Parameter total: the amount of work, in any unit.
-    init(_ label: String, total: Int) {
+    /// - Parameters:
+    ///   - total: the amount of work, in any unit.
+    ///   - other: the bar of the same work before its amount was known.
+    init(_ label: String, total: Int, since other: ProgressBar? = nil) {
         self.label = label
         self.total = total
+        start = other?.start ?? .now
+        shown = other?.shown
     }
 
     /// Redraws the bar if it moved.

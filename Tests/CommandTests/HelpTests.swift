@@ -15,7 +15,8 @@ extension CommandTests {
                 "bench model",
                 "bench serve",
                 "quantize", "kv", "kv list", "kv trace", "kv profile", "eval", "eval ppl", "eval kl",
-                "eval calibration", "eval needle", "eval tasks", "eval compare", "plan",
+                "eval calibration", "eval needle", "eval tasks", "eval compare", "plan", "pull", "cache",
+                "cache list", "cache rm", "doctor",
             ])
         func help(command: String) async throws {
             let words = command.split(separator: " ").map(String.init)
