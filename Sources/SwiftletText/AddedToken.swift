@@ -28,14 +28,26 @@ struct TextSegment {
 struct AddedTokenMatcher: Sendable {
     private var tokens: [AddedToken] = []
     private var trie = ByteTrie()
+    /// By byte, whether a token begins with it.
+    private var beginnings = [Bool](repeating: false, count: 256)
 
     /// Whether there is nothing to find.
     var isEmpty: Bool { tokens.isEmpty }
 
     /// Adds a token that is found as `text`.
     mutating func insert(_ token: AddedToken, text: [UInt8]) {
+        if let first = text.first { beginnings[Int(first)] = true }
         trie.insert(text, value: Int32(tokens.count))
         tokens.append(token)
+    }
+
+    /// The first place from `start` on where a token may begin, or the end.
+    private func candidate(in text: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+        beginnings.withUnsafeBufferPointer { beginnings in
+            var i = start
+            while i < text.count, !beginnings[Int(text[i])] { i += 1 }
+            return i
+        }
     }
 
     /// Cuts `text` into tokens and the rest; empty stretches are left out.
@@ -44,7 +56,9 @@ struct AddedTokenMatcher: Sendable {
         var done = 0
         var position = 0
         var swallowed = 0..<0  // the last white space that was skipped, so that none is walked twice
-        while position < text.count, !trie.isEmpty {
+        while !trie.isEmpty {
+            position = candidate(in: text, from: position)
+            guard position < text.count else { break }
             guard let match = trie.longestMatch(in: text, at: position) else {
                 position += 1
                 continue

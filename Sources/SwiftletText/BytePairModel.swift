@@ -11,6 +11,8 @@ struct BytePairModel: Sendable {
     var isByteLevel = false
     /// The token of each byte's stand-in, if all 256 have one and no option gets in the way.
     var byteSymbols: [TokenID] = []
+    /// The token of each ASCII character in a word of characters, -1 where there is none or more is to be done.
+    private(set) var asciiSymbols: [TokenID] = []
     /// Stands for a character that is no token.
     var unknown: TokenID?
     /// Neighbouring unknown characters become one token.
@@ -21,6 +23,8 @@ struct BytePairModel: Sendable {
     var continuingPrefix: [UInt8] = []
     /// Written after the last character of a word.
     var endOfWordSuffix: [UInt8] = []
+    /// See ``TokenModel/splitsBeforeSpaceMark``.
+    var splitsBeforeSpaceMark = false
     /// Words of nothing but line breaks are not split if they are a token.
     var keepsLineBreakRuns = false
     /// Texts that merges make but that are no token of the file, numbered from ``virtualStart``.
@@ -30,10 +34,16 @@ struct BytePairModel: Sendable {
     /// The first id that is no token.
     var virtualStart: TokenID = .max
 
+    /// Looks up single characters ahead of time, once all options are set.
+    mutating func prepare(_ vocabulary: Vocabulary) {
+        guard continuingPrefix.isEmpty, endOfWordSuffix.isEmpty else { return }
+        asciiSymbols = (0..<128).map { lookUp([UInt8($0)], vocabulary) ?? -1 }
+    }
+
     /// Appends the tokens of one word.
     func encode(
         _ word: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: inout ModelBuffers
     ) {
         guard !word.isEmpty else { return }
         if isByteLevel, !byteSymbols.isEmpty {
@@ -53,7 +63,7 @@ struct BytePairModel: Sendable {
 
     private func encodeText(
         _ word: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: inout ModelBuffers
     ) {
         if ignoresMerges || keepsLineBreakRuns && word.allSatisfy({ $0 == 0x0A }),
             let id = vocabulary.id(of: word)
@@ -67,11 +77,17 @@ struct BytePairModel: Sendable {
 
     /// Turns the characters of a word into tokens, before any merge.
     private func collectSymbols(
-        _ word: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, _ scratch: inout ModelScratch
+        _ word: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, _ scratch: inout ModelBuffers
     ) {
         var pending: TokenID?  // an unknown token that may still grow
         var position = 0
         while position < word.count {
+            let byte = Int(word[position])
+            if byte < asciiSymbols.count, pending == nil, asciiSymbols[byte] >= 0 {
+                scratch.merger.symbols.append(asciiSymbols[byte])
+                position += 1
+                continue
+            }
             let end = position + UTF8Step.length(word, at: position)
             let id = withDecorated(word, position..<end) { text in
                 lookUp(text, vocabulary) ?? appendBytes(of: text, to: &scratch.merger.symbols)
@@ -95,7 +111,7 @@ struct BytePairModel: Sendable {
     /// Says that the byte tokens of a character have been appended.
     private static let written = TokenID.min
 
-    private func lookUp(_ text: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary) -> TokenID? {
+    private func lookUp(_ text: some Collection<UInt8>, _ vocabulary: Vocabulary) -> TokenID? {
         vocabulary.id(of: text) ?? virtual?.id(of: text).map { $0 + virtualStart }
     }
 
@@ -117,7 +133,7 @@ struct BytePairModel: Sendable {
     }
 
     private func finish(
-        _ vocabulary: Vocabulary, into ids: inout [TokenID], _ scratch: inout ModelScratch
+        _ vocabulary: Vocabulary, into ids: inout [TokenID], _ scratch: inout ModelBuffers
     ) {
         scratch.merger.merge(merges)
         guard virtual != nil else { return ids.append(contentsOf: scratch.merger.symbols) }

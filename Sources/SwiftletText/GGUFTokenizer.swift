@@ -102,11 +102,12 @@ struct GGUFTokenizer {
     // MARK: Models
 
     private func scoredPair() -> TokenModel {
-        .scoredPair(
-            ScoredPairModel(
-                scores: table.scores, mergeable: [Bool](repeating: true, count: table.scores.count),
-                unused: [Bool](repeating: false, count: table.scores.count), unknown: special.unknown,
-                fusesUnknown: true, byteTokens: table.byteTokens))
+        var model = ScoredPairModel(
+            scores: table.scores, mergeable: [Bool](repeating: true, count: table.scores.count),
+            unused: [Bool](repeating: false, count: table.scores.count), unknown: special.unknown,
+            fusesUnknown: true, byteTokens: table.byteTokens)
+        model.findSplits(table.vocabulary)
+        return .scoredPair(model)
     }
 
     /// llama.cpp adds up in double precision and makes user-defined tokens free.
@@ -159,6 +160,10 @@ struct GGUFTokenizer {
         merges.forEachString { reader.read($0.bindMemory(to: UInt8.self)) }
         model.merges = reader.table
         model.virtual = reader.virtual.count > 0 ? reader.virtual : nil
+        model.splitsBeforeSpaceMark =
+            !model.isByteLevel && !model.ignoresMerges && !reader.crossesSpaceMark
+            && table.vocabulary.id(of: SentencePieceNormalizer.spaceMark) != nil
+        model.prepare(table.vocabulary)
     }
 
     // MARK: Preparation
@@ -241,6 +246,8 @@ private struct GGUFMergeReader {
     private let vocabulary: Vocabulary
     private(set) var table: MergeTable
     private(set) var virtual = Vocabulary()
+    /// Whether a merge reaches over the beginning of a run of U+2581.
+    private(set) var crossesSpaceMark = false
     private var rank: UInt32 = 0
     private var joined: [UInt8] = []
 
@@ -258,6 +265,7 @@ private struct GGUFMergeReader {
         joined.removeAll(keepingCapacity: true)
         joined.append(contentsOf: left)
         joined.append(contentsOf: right)
+        crossesSpaceMark = crossesSpaceMark || SentencePieceNormalizer.isMarkBoundary(left, right)
         let result = joined.withUnsafeBufferPointer { id(of: $0) }
         table.insert(id(of: left), id(of: right), .init(rank: rank, id: result), keepingFirst: true)
     }

@@ -8,7 +8,7 @@ struct MergeTable: Sendable {
         var id: TokenID
     }
 
-    private struct Slot {
+    fileprivate struct Slot {
         var key: UInt64 = .max
         var merge = Merge(rank: 0, id: 0)
     }
@@ -23,19 +23,38 @@ struct MergeTable: Sendable {
         slots = Array(repeating: Slot(), count: size)
     }
 
-    /// What `left` followed by `right` becomes, if they merge.
-    @inline(__always)
-    func merge(_ left: TokenID, _ right: TokenID) -> Merge? {
-        let key = Self.key(left, right)
-        return slots.withUnsafeBufferPointer { slots in
-            let mask = slots.count - 1
-            var index = Self.index(key) & mask
+    /// A look at the table for many questions; valid during a call of ``withProbe(_:)``.
+    struct Probe {
+        fileprivate let slots: UnsafePointer<Slot>
+        fileprivate let mask: Int
+
+        /// What `left` followed by `right` becomes, if they merge.
+        @inline(__always)
+        func merge(_ left: TokenID, _ right: TokenID) -> Merge? {
+            let key = MergeTable.key(left, right)
+            var index = MergeTable.index(key) & mask
             while slots[index].key != .max {
                 if slots[index].key == key { return slots[index].merge }
                 index = (index + 1) & mask
             }
             return nil
         }
+    }
+
+    /// Calls `body` with a ``Probe`` of the table.
+    @inline(__always)
+    func withProbe(_ body: (Probe) -> Void) {
+        slots.withUnsafeBufferPointer { slots in
+            guard let base = slots.baseAddress else { return }
+            body(Probe(slots: base, mask: slots.count - 1))
+        }
+    }
+
+    /// What `left` followed by `right` becomes, if they merge.
+    func merge(_ left: TokenID, _ right: TokenID) -> Merge? {
+        var merge: Merge?
+        withProbe { merge = $0.merge(left, right) }
+        return merge
     }
 
     /// Adds a merge; of two for the same pair the later wins, or the earlier if `keepingFirst` is set.

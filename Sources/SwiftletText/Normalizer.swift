@@ -56,6 +56,11 @@ enum NormalizerStep: Sendable {
         case .strip(let left, let right): return NormalizerStep.stripped(text, left: left, right: right)
         case .stripAccents:
             return NormalizerStep.mapped(text) { BertClasses.combiningMarks.contains($0) ? nil : $0 }
+        case .replaceLiteral(let literal, let content) where literal.count == 1:
+            var replaced: [UInt8] = []
+            replaced.reserveCapacity(text.count + text.count / 4 * content.count)
+            NormalizerStep.appendReplacing(literal[0], by: content, in: text[...], to: &replaced)
+            return replaced
         case .replaceLiteral(let literal, let content):
             return NormalizerStep.replacing(text, with: content) {
                 PreTokenizerStep.forEachOccurrence(of: literal, in: $0, $1)
@@ -76,6 +81,25 @@ enum NormalizerStep: Sendable {
         case .precompiled(let map): return map.normalize(text)
         case .precompiledLongest(let map): return map.normalizeByLongestKeys(text)
         case .byteAlphabet: return ByteAlphabet.encode(text)
+        }
+    }
+
+    /// Appends `text` with every `byte` replaced.
+    static func appendReplacing(
+        _ byte: UInt8, by content: [UInt8], in text: ArraySlice<UInt8>, to result: inout [UInt8]
+    ) {
+        text.withUnsafeBufferPointer { text in
+            var position = 0
+            var i = 0
+            while i < text.count {
+                if text[i] == byte {
+                    result.append(contentsOf: text[position..<i])
+                    result.append(contentsOf: content)
+                    position = i + 1
+                }
+                i += 1
+            }
+            result.append(contentsOf: text[position...])
         }
     }
 

@@ -4,6 +4,9 @@ package import SwiftletTensor
 extension PreTokenizer {
     /// Reads the `pre_tokenizer` object of a tokenizer.json; without one, text stays in one piece.
     ///
+    /// ``isByteLevel`` is set if the last step is `ByteLevel`; pieces that pass further steps behind one are
+    /// written in its alphabet.
+    ///
     /// - Parameters:
     ///   - json: the object, `nil` or null.
     ///   - source: the name of the file, for errors.
@@ -11,15 +14,13 @@ extension PreTokenizer {
     package init(json: JSON?, source: String) throws(SwiftletError) {
         var reader = PreTokenizerReader(source: source)
         if let json, !json.isNull { try reader.read(json, depth: 0) }
-        if reader.steps.contains(where: { if case .toAlphabet = $0 { true } else { false } }) {
-            // The last ByteLevel needs no rewriting; what comes behind an earlier one sees its alphabet.
-            if case .toAlphabet = reader.steps[reader.steps.count - 1] {
-                reader.steps.removeLast()
-            } else {
-                reader.steps.append(.fromAlphabet)
-            }
+        // A ByteLevel at the end needs no rewriting; what comes behind an earlier one sees its alphabet.
+        var isByteLevel = false
+        if case .toAlphabet? = reader.steps.last {
+            reader.steps.removeLast()
+            isByteLevel = true
         }
-        self.init(steps: reader.steps, isByteLevel: reader.isByteLevel)
+        self.init(steps: reader.steps, isByteLevel: isByteLevel)
     }
 }
 
@@ -27,17 +28,12 @@ extension PreTokenizer {
 private struct PreTokenizerReader {
     let source: String
     var steps: [PreTokenizerStep] = []
-    var isByteLevel = false
 
     mutating func read(_ json: JSON, depth: Int) throws(SwiftletError) {
         guard json.kind == .object, let type = json["type"]?.string else {
             throw SwiftletError(
                 .malformed,
                 "\(source): a pre_tokenizer needs to be an object with a 'type' such as ByteLevel.")
-        }
-        if isByteLevel, type == "ByteLevel" {
-            throw SwiftletError(
-                .unsupported, "\(source): pre_tokenizer holds ByteLevel twice; remove the second one.")
         }
         let options = StepOptions(json: json, step: "pre_tokenizer \(type)", source: source)
         switch type {
@@ -76,7 +72,6 @@ private struct PreTokenizerReader {
     }
 
     private mutating func readByteLevel(_ options: StepOptions) throws(SwiftletError) {
-        isByteLevel = true
         if try options.bool("add_prefix_space", default: true) { steps.append(.spaceBefore) }
         if try options.bool("use_regex", default: true) { steps.append(.scan(.gpt2)) }
         steps.append(.toAlphabet)

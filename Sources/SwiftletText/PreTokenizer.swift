@@ -17,6 +17,12 @@ package struct PreTokenizer: Sendable {
         self.isByteLevel = isByteLevel
     }
 
+    /// The scanner that does everything, if there is one.
+    var onlyScanner: Scanner? {
+        guard steps.count == 1, case .scan(let scanner) = steps[0] else { return nil }
+        return scanner
+    }
+
     /// Calls `body` with every piece of `text`, in order.
     ///
     /// - Parameters:
@@ -31,7 +37,7 @@ package struct PreTokenizer: Sendable {
         of text: [UInt8], isFirst: Bool, _ body: (_ piece: UnsafeBufferPointer<UInt8>) -> Void
     ) {
         if text.isEmpty { return }
-        if steps.count == 1, case .scan(let scanner) = steps[0] {
+        if let scanner = onlyScanner {
             text.withUnsafeBufferPointer { buffer in
                 scanner.forEachPiece(of: buffer) { body(UnsafeBufferPointer(rebasing: buffer[$0])) }
             }

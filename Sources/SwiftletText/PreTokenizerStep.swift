@@ -21,9 +21,8 @@ enum PreTokenizerStep: Sendable {
     case metaspace(replacement: UInt32, prefix: Prefix, splits: Bool)
     /// Puts a space before pieces that do not start with one.
     case spaceBefore
-    /// Writes bytes in the byte-level alphabet, for steps that come behind a `ByteLevel`; undone by ``fromAlphabet``.
+    /// Writes bytes in the byte-level alphabet, for steps that come behind a `ByteLevel`.
     case toAlphabet
-    case fromAlphabet
 
     /// The step that splits at the matches of a pattern, by a faster way than the matcher where there is one.
     static func split(
@@ -70,7 +69,6 @@ enum PreTokenizerStep: Sendable {
         case .spaceBefore:
             pieces.rewrite { piece, _ in piece.first == 0x20 ? Array(piece) : [0x20] + piece }
         case .toAlphabet: pieces.rewrite { piece, _ in ByteAlphabet.encode(piece) }
-        case .fromAlphabet: pieces.rewrite { piece, _ in ByteAlphabet.decode(Array(piece)) }
         }
     }
 
@@ -94,27 +92,49 @@ extension Pieces {
     /// Marks spaces by `replacement`, puts one in front as the scheme says, and cuts before every mark.
     mutating func applyMetaspace(_ replacement: UInt32, _ prefix: PreTokenizerStep.Prefix, splits: Bool) {
         let mark = UTF8Text.bytes([replacement])
-        rewrite { piece, isStart in
-            var text: [UInt8] = []
-            text.reserveCapacity(piece.count + 3)
-            for byte in piece { if byte == 0x20 { text += mark } else { text.append(byte) } }
-            let wantsMark =
-                switch prefix {
-                case .always: true
-                case .first: isStart
-                case .never: false
-                }
-            return wantsMark && !text.starts(with: mark) ? mark + text : text
+        var text: [UInt8] = []
+        var cut: [Range<Int>] = []
+        text.reserveCapacity(bytes.count + bytes.count / 2 + mark.count * ranges.count)
+        cut.reserveCapacity(splits ? bytes.count / 4 : ranges.count)
+        var startsAtStart = false
+        for range in ranges {
+            let isStart = isAtStart && range.lowerBound == 0
+            startsAtStart = startsAtStart || isStart
+            let isMarked = bytes[range.lowerBound] == 0x20 || bytes[range].starts(with: mark)
+            let start = text.count
+            if !isMarked, prefix == .always || prefix == .first && isStart { text += mark }
+            NormalizerStep.appendReplacing(0x20, by: mark, in: bytes[range], to: &text)
+            if splits {
+                Self.cut(text, from: start, before: mark, into: &cut)
+            } else {
+                cut.append(start..<text.count)
+            }
         }
-        if splits { cut(.mergedWithNext) { $0 == replacement } }
+        (bytes, ranges, isAtStart) = (text, cut, startsAtStart)
+    }
+
+    /// Cuts the end of a text before every `mark`.
+    private static func cut(
+        _ text: [UInt8], from start: Int, before mark: [UInt8], into ranges: inout [Range<Int>]
+    ) {
+        text.withUnsafeBufferPointer { text in
+            var position = start
+            var i = start + 1
+            while i + mark.count <= text.count {
+                if text[i] == mark[0], text[i..<i + mark.count].elementsEqual(mark) {
+                    ranges.append(position..<i)
+                    position = i
+                }
+                i += 1
+            }
+            if position < text.count { ranges.append(position..<text.count) }
+        }
     }
 
     /// Cuts where the script changes, as SentencePiece does: kana count as Han, spaces as any script.
     mutating func cutAtScripts() {
         cutBefore { value, last in
-            let raw = UnicodeCategories.script(of: value)
-            let isKana = raw == ScriptNumbers.hiragana || raw == ScriptNumbers.katakana
-            let script = value == 0x20 ? 0 : value == 0x30FC || isKana ? ScriptNumbers.han : raw
+            let script = ScriptNumbers.number(of: value)
             if script == 0 { return false }
             defer { last = script }
             return last != script
@@ -169,13 +189,31 @@ extension Pieces {
     }
 }
 
+/// The scripts as the step `UnicodeScripts` numbers them; its Unicode is older than that of the patterns.
 private enum ScriptNumbers {
-    static let han = number("Han")
-    static let hiragana = number("Hiragana")
-    static let katakana = number("Katakana")
+    private static let han = number("Han")
+    private static let hiragana = number("Hiragana")
+    private static let katakana = number("Katakana")
+    private static let common = number("Common")
+    private static let devanagari = number("Devanagari")
+    private static let lacking = CharacterSet(runs: UnicodeData.unscripted)
 
     private static func number(_ name: String) -> Int {
         (UnicodeCategories.scriptNames.firstIndex(of: name) ?? -1) + 1
+    }
+
+    /// The script of a character, 0 for a space and for what has none.
+    static func number(of value: UInt32) -> Int {
+        switch value {
+        case 0x20: return 0
+        case 0x30FC: return han
+        case 0x0589, 0x061C: return common
+        case 0x0953, 0x0954: return devanagari
+        default:
+            if lacking.contains(value) { return 0 }
+            let script = UnicodeCategories.script(of: value)
+            return script == hiragana || script == katakana ? han : script
+        }
     }
 }
 
@@ -234,15 +272,5 @@ package enum ByteAlphabet {
     package static func encode(_ bytes: some Sequence<UInt8>) -> [UInt8] {
         let characters = characters
         return UTF8Text.bytes(bytes.lazy.map { characters[Int($0)] })
-    }
-
-    /// The bytes that `text` stands for; characters outside of the alphabet keep their own bytes.
-    package static func decode(_ text: [UInt8]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(text.count)
-        UTF8Text.forEach(text) { value in
-            if let byte = byte(of: value) { bytes.append(byte) } else { UTF8Text.append(value, to: &bytes) }
-        }
-        return bytes
     }
 }

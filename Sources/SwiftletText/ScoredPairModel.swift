@@ -38,11 +38,23 @@ struct ScoredPairModel: Sendable {
     var byteTokens: [TokenID] = []
     /// Texts that are cut out first and never merge.
     var userDefined = ByteTrie()
+    /// See ``TokenModel/splitsBeforeSpaceMark``.
+    var splitsBeforeSpaceMark = false
+
+    /// Finds out whether words can be encoded one by one.
+    mutating func findSplits(_ vocabulary: Vocabulary) {
+        guard !unused.contains(true), let mark = vocabulary.id(of: SentencePieceNormalizer.spaceMark),
+            mark != unknown
+        else { return }
+        splitsBeforeSpaceMark = !(0..<TokenID(vocabulary.idBound)).contains { id in
+            vocabulary.text(of: id).map { SentencePieceNormalizer.hasInnerMark(Array($0)) } ?? false
+        }
+    }
 
     /// Appends the tokens of `text`.
     func encode(
         _ text: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: inout ModelBuffers
     ) {
         var symbols = split(text)
         var splits: [TokenID: Int32] = [:]  // where an unused token was joined

@@ -7,6 +7,18 @@ struct SentencePieceNormalizer: Sendable {
     /// U+2581, which stands for a space.
     static let spaceMark: [UInt8] = [0xE2, 0x96, 0x81]
 
+    /// Whether a run of U+2581 begins between two texts.
+    static func isMarkBoundary(_ left: some Sequence<UInt8>, _ right: some Sequence<UInt8>) -> Bool {
+        right.starts(with: spaceMark) && !Array(left).suffix(3).elementsEqual(spaceMark)
+    }
+
+    /// Whether a run of U+2581 begins inside a text.
+    static func hasInnerMark(_ text: [UInt8]) -> Bool {
+        text.indices.dropFirst().contains { place in
+            text[place] == spaceMark[0] && isMarkBoundary(text[..<place], text[place...])
+        }
+    }
+
     /// Replaces characters; `nil` keeps them.
     var map: PrecompiledCharacterMap?
     /// Text begins with a space that it did not have.

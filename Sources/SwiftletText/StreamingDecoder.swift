@@ -18,6 +18,8 @@ public struct StreamingDecoder: Sendable {
     private var pending: [UInt8] = []
     private var strip: (content: [UInt8], count: Int)?
     private let needsAll: Bool
+    /// All tokens, if the decoder needs to see them as a list.
+    private var list: [TokenID] = []
 
     /// Starts an empty text.
     ///
@@ -40,6 +42,10 @@ public struct StreamingDecoder: Sendable {
     /// Adds a token and returns the text that is certain now; ids without a token add nothing.
     public mutating func append(_ id: TokenID) -> String {
         guard tokenizer.storage.isDecoded(id, skipSpecial: skipSpecial) else { return "" }
+        if tokenizer.storage.decoder.needsList {
+            list.append(id)
+            return ""
+        }
         if tokenizer.storage.decoder.looksAhead {
             guard let previous = held.replaced(by: id) else { return "" }
             write(previous, isLast: false)
@@ -52,6 +58,10 @@ public struct StreamingDecoder: Sendable {
 
     /// Ends the text and returns the rest of it.
     public mutating func finish() -> String {
+        if tokenizer.storage.decoder.needsList {
+            defer { list = [] }
+            return tokenizer.decode(list)
+        }
         if let last = held.take() { write(last, isLast: true) }
         if needsAll { pending = tokenizer.storage.decoder.finish(pending) }
         strip = nil

@@ -19,6 +19,13 @@ extension TokenDecoder {
         case "BPEDecoder":
             guard let suffix = json["suffix"]?.bytes else { throw missing("suffix") }
             return [.bytePair(suffix: suffix)]
+        case "CTC":
+            guard let padding = json["pad_token"]?.bytes, let delimiter = json["word_delimiter_token"]?.bytes
+            else { throw missing("pad_token and word_delimiter_token") }
+            return [
+                .temporal(
+                    padding: padding, delimiter: delimiter, tidies: json["cleanup"]?.bool ?? true)
+            ]
         case "Metaspace": return [try metaspace(json, source)]
         case "Strip":
             guard let content = json["content"]?.bytes, !content.isEmpty else { throw missing("content") }
@@ -41,7 +48,7 @@ extension TokenDecoder {
                 .unsupported,
                 """
                 \(source): decoder '\(type)' is not supported, only ByteLevel, Metaspace, WordPiece, BPEDecoder, \
-                ByteFallback, Fuse, Strip, Replace and Sequence
+                ByteFallback, CTC, Fuse, Strip, Replace and Sequence
                 """)
         }
     }

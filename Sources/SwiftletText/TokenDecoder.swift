@@ -26,14 +26,20 @@ struct TokenDecoder: Sendable {
         case bytePair(suffix: [UInt8])
         /// Separates tokens by spaces: what happens without a decoder.
         case spaced
+        /// Drops tokens that repeat the one before and what is left of padding; `delimiter` becomes a space.
+        case temporal(padding: [UInt8], delimiter: [UInt8], tidies: Bool)
     }
 
     private let perToken: [Step]
     private let joins: Bool
     private let perText: [Step]
 
+    /// All steps, if some of them needs to see a list of tokens; otherwise empty.
+    private let listSteps: [Step]
+
     /// Creates a decoder from its steps in order.
     init(_ steps: [Step]) {
+        listSteps = Self.needsList(steps) ? steps : []
         let fuse = steps.firstIndex { step in
             switch step {
             case .fuse, .byteLevel: true
@@ -50,6 +56,69 @@ struct TokenDecoder: Sendable {
             perToken = Array(steps[..<fuse])
         }
         (joins, perText) = (true, Array(steps[(fuse + 1)...]))
+    }
+
+    /// Whether tokens are joined or dropped before a step that tells the first or last of them apart.
+    private static func needsList(_ steps: [Step]) -> Bool {
+        var isRegrouped = false
+        for step in steps {
+            switch step {
+            case .temporal: return true
+            case .fuse, .byteLevel: return false
+            case .byteFallback: isRegrouped = true
+            default: if isRegrouped { return true }
+            }
+        }
+        return false
+    }
+
+    /// Whether the tokens must be known as a list, so that nothing can be said before the last one.
+    var needsList: Bool { !listSteps.isEmpty }
+
+    /// The text of a list of tokens, for decoders that ``needsList``.
+    func decode(_ tokens: [ArraySlice<UInt8>]) -> [UInt8] {
+        let tokens = listSteps.reduce(tokens) { Self.apply($1, toList: $0) }
+        return Array(tokens.joined())
+    }
+
+    private static func apply(_ step: Step, toList tokens: [ArraySlice<UInt8>]) -> [ArraySlice<UInt8>] {
+        switch step {
+        case .fuse, .byteLevel:
+            let parts = tokens.map { apply(step, to: $0, isFirst: true, isLast: true) }
+            return [Array(parts.joined())[...]]
+        case .byteFallback: return joiningBytes(tokens)
+        case .temporal(let padding, let delimiter, let tidies):
+            var kept: [ArraySlice<UInt8>] = []
+            for (index, token) in tokens.enumerated() where index == 0 || tokens[index - 1] != token {
+                let text = temporal(token, padding, delimiter, tidies: tidies)
+                if !text.isEmpty { kept.append(text) }
+            }
+            return kept
+        default:
+            return tokens.enumerated().map { index, token in
+                apply(step, to: token, isFirst: index == 0, isLast: index == tokens.count - 1)
+            }
+        }
+    }
+
+    /// Turns each run of byte tokens into one token.
+    private static func joiningBytes(_ tokens: [ArraySlice<UInt8>]) -> [ArraySlice<UInt8>] {
+        var joined: [ArraySlice<UInt8>] = []
+        var isInRun = false
+        for token in tokens {
+            let byte = ByteToken.value(token)
+            if let byte, isInRun { joined[joined.count - 1].append(byte) }
+            if byte == nil || !isInRun { joined.append(byte.map { [$0] } ?? token) }
+            isInRun = byte != nil
+        }
+        return joined
+    }
+
+    private static func temporal(
+        _ token: ArraySlice<UInt8>, _ padding: [UInt8], _ delimiter: [UInt8], tidies: Bool
+    ) -> ArraySlice<UInt8> {
+        let text = replace(padding, by: [], in: token)
+        return tidies ? replace(delimiter, by: [0x20], in: tidied(text)) : text
     }
 
     /// Whether a token's text depends on whether more tokens follow.
@@ -128,6 +197,8 @@ struct TokenDecoder: Sendable {
             return replace(suffix, by: isLast ? [] : [0x20], in: token)
         case .spaced:
             return isFirst ? token : [0x20] + token
+        case .temporal(let padding, let delimiter, let tidies):
+            return temporal(token, padding, delimiter, tidies: tidies)
         }
     }
 
@@ -138,9 +209,11 @@ struct TokenDecoder: Sendable {
         if !isFirst {
             token = token.starts(with: prefix) ? token.dropFirst(prefix.count) : [0x20] + token
         }
-        guard tidies else { return token }
-        for (pattern, content) in tidying { token = replace(pattern, by: content, in: token) }
-        return token
+        return tidies ? tidied(token) : token
+    }
+
+    private static func tidied(_ token: ArraySlice<UInt8>) -> ArraySlice<UInt8> {
+        tidying.reduce(token) { replace($1.0, by: $1.1, in: $0) }
     }
 
     private static let tidying: [([UInt8], [UInt8])] = [

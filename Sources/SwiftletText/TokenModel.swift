@@ -1,10 +1,3 @@
-/// Buffers that the models reuse from word to word.
-struct ModelScratch {
-    var merger = BytePairMerger()
-    var agenda = MinimumHeap<ScoredPairModel.Candidate>()
-    var text: [UInt8] = []
-}
-
 /// The algorithm that turns one word into tokens.
 enum TokenModel: Sendable {
     case bytePair(BytePairModel)
@@ -12,13 +5,24 @@ enum TokenModel: Sendable {
     case unigram(UnigramModel)
     case wordPiece(WordPieceModel)
 
+    /// Whether no token and no merge reaches over the beginning of a run of U+2581, and the mark is a token.
+    ///
+    /// The parts of a word between such places can be encoded one by one, with the same tokens.
+    var splitsBeforeSpaceMark: Bool {
+        switch self {
+        case .bytePair(let model): model.splitsBeforeSpaceMark
+        case .scoredPair(let model): model.splitsBeforeSpaceMark
+        case .unigram, .wordPiece: false
+        }
+    }
+
     /// Appends the tokens of one word.
     ///
     /// - Parameters:
     ///   - word: raw bytes; they are written in ``ByteAlphabet`` first if `isByteLevel` is set.
     func encode(
         _ word: UnsafeBufferPointer<UInt8>, isByteLevel: Bool, _ vocabulary: Vocabulary,
-        into ids: inout [TokenID], _ scratch: inout ModelScratch
+        into ids: inout [TokenID], _ scratch: inout ModelBuffers
     ) {
         if case .bytePair(let model) = self { return model.encode(word, vocabulary, into: &ids, &scratch) }
         guard isByteLevel else { return encodeText(word, vocabulary, into: &ids, &scratch) }
@@ -29,7 +33,7 @@ enum TokenModel: Sendable {
 
     private func encodeText(
         _ text: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: inout ModelBuffers
     ) {
         switch self {
         case .bytePair(let model): model.encode(text, vocabulary, into: &ids, &scratch)

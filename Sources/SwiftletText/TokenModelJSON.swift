@@ -7,6 +7,10 @@ struct TokenModelJSON {
     let source: String
     let isByteLevel: Bool
     private(set) var vocabulary = Vocabulary()
+    /// Whether a merge reaches over the beginning of a run of U+2581.
+    private var mergesCrossSpaceMark = false
+    /// Whether two ids have the same text.
+    private(set) var repeatsTexts = false
 
     init(_ json: JSON, source: String, isByteLevel: Bool) {
         self.json = json
@@ -75,7 +79,13 @@ struct TokenModelJSON {
 
     // MARK: Models
 
-    private func readBytePair() throws(SwiftletError) -> BytePairModel {
+    private mutating func readBytePair() throws(SwiftletError) -> BytePairModel {
+        if let dropout = json["dropout"], !dropout.isNull, dropout.double != 0 {
+            throw SwiftletError(
+                .unsupported,
+                "\(source): in the model, dropout is \(dropout.double.map(String.init(describing:)) ?? "not a number"), "
+                    + "which makes encoding random; expected null or 0")
+        }
         var model = BytePairModel()
         model.isByteLevel = isByteLevel
         model.ignoresMerges = try flag("ignore_merges")
@@ -88,17 +98,23 @@ struct TokenModelJSON {
             let symbols = (0...255).map { vocabulary.id(of: ByteAlphabet.encode([UInt8($0)])) ?? -1 }
             if !symbols.contains(-1) { model.byteSymbols = symbols }
         }
+        let isPlain = model.continuingPrefix.isEmpty && model.endOfWordSuffix.isEmpty && !model.ignoresMerges
         model.merges = try readMerges(prefixLength: model.continuingPrefix.count)
+        model.splitsBeforeSpaceMark =
+            isPlain && !isByteLevel && !mergesCrossSpaceMark
+            && vocabulary.id(of: SentencePieceNormalizer.spaceMark) != nil
+        model.prepare(vocabulary)
         return model
     }
 
-    private func readMerges(prefixLength: Int) throws(SwiftletError) -> MergeTable {
+    private mutating func readMerges(prefixLength: Int) throws(SwiftletError) -> MergeTable {
         guard let list = json["merges"], list.kind == .array else {
             throw malformed("merges is not a list")
         }
         var table = MergeTable(capacity: list.count)
         var joined: [UInt8] = []
         var rank: UInt32 = 0
+        var crosses = false
         for element in list.elements {
             if element.withUTF8({ $0.starts(with: "#version".utf8) }) == true { continue }
             let merge = Self.withPair(element) { left, right -> (TokenID, TokenID, TokenID)? in
@@ -108,6 +124,7 @@ struct TokenModelJSON {
                 joined.removeAll(keepingCapacity: true)
                 joined.append(contentsOf: left)
                 joined.append(contentsOf: right[prefixLength...])
+                crosses = crosses || SentencePieceNormalizer.isMarkBoundary(left, right)
                 return vocabulary.id(of: joined).map { (a, b, $0) }
             }
             guard let merge else {
@@ -120,6 +137,7 @@ struct TokenModelJSON {
             table.insert(left, right, .init(rank: rank, id: id), keepingFirst: false)
             rank += 1
         }
+        mergesCrossSpaceMark = crosses
         return table
     }
 
@@ -168,7 +186,7 @@ struct TokenModelJSON {
                 element.count == 2
             else { throw malformed("entry \(scores.count) of vocab is not a text and a finite score") }
             let id = TokenID(scores.count)
-            vocabulary.insert(text, id: id, replacing: false)
+            if vocabulary.insert(text, id: id, replacing: false) != nil { repeatsTexts = true }
             trie.insert(text, value: id)
             scores.append(score)
         }

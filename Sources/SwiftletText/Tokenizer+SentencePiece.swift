@@ -84,12 +84,13 @@ extension Tokenizer {
         let model: TokenModel
         switch file.modelType {
         case .bytePair:
-            model = .scoredPair(
-                ScoredPairModel(
-                    scores: table.scores,
-                    mergeable: table.types.map { $0 == .normal || $0 == .userDefined || $0 == .unused },
-                    unused: table.types.map { $0 == .unused }, unknown: unknown, fusesUnknown: true,
-                    byteTokens: bytes, userDefined: userDefined))
+            var pairs = ScoredPairModel(
+                scores: table.scores,
+                mergeable: table.types.map { $0 == .normal || $0 == .userDefined || $0 == .unused },
+                unused: table.types.map { $0 == .unused }, unknown: unknown, fusesUnknown: true,
+                byteTokens: bytes, userDefined: userDefined)
+            pairs.findSplits(table.vocabulary)
+            model = .scoredPair(pairs)
         case .unigram: model = .unigram(UnigramModel(table, byteTokens: bytes, unknown: unknown))
         case .word, .character:
             throw SwiftletError(

@@ -55,6 +55,7 @@ public struct Tokenizer: Sendable {
     /// - Parameter skipSpecial: leave special tokens out.
     public func decode(_ ids: [TokenID], skipSpecial: Bool = false) -> [UInt8] {
         let ids = ids.filter { storage.isDecoded($0, skipSpecial: skipSpecial) }
+        if storage.decoder.needsList { return storage.decoder.decode(ids.map(storage.decodedText)) }
         var text: [UInt8] = []
         for (index, id) in ids.enumerated() {
             storage.appendDecoded(id, isFirst: index == 0, isLast: index == ids.count - 1, to: &text)

@@ -11,6 +11,7 @@ struct TokenizerJSON {
     private var raw = AddedTokenMatcher()
     private var normalized = AddedTokenMatcher()
     private var specialTexts: Set<[UInt8]> = []
+    private var repeatsTexts = false
 
     init(_ json: JSON, source: String) {
         self.json = json
@@ -28,6 +29,7 @@ struct TokenizerJSON {
         var reader = TokenModelJSON(modelJSON, source: source, isByteLevel: preTokenizer.isByteLevel)
         let model = try reader.load()
         vocabulary = reader.vocabulary
+        repeatsTexts = reader.repeatsTexts
         try addTokens(configuration, normalizer)
         let postProcessor = try PostProcessor(json: json["post_processor"], source: source) { id in
             added.contains(id) || vocabulary.contains(id)
@@ -100,6 +102,13 @@ struct TokenizerJSON {
             if let id = id(of: text), normalizedTexts[id] == nil { special.ids.insert(id) }
         }
         for (id, text) in normalizedTexts where specialTexts.contains(text) { special.ids.insert(id) }
+        if repeatsTexts {
+            for id in 0..<TokenID(vocabulary.idBound) where !added.contains(id) {
+                if let text = vocabulary.text(of: id), specialTexts.contains(Array(text)) {
+                    special.ids.insert(id)
+                }
+            }
+        }
         special.bos = configuration.bos.flatMap(id(of:))
         special.eos = configuration.eos.flatMap(id(of:))
         if configuration.bos == nil, let first = postProcessor.outermost.first, special.ids.contains(first) {

@@ -39,6 +39,7 @@ final class TokenizerStorage: Sendable {
     let postProcessor: PostProcessor
     let decoder: TokenDecoder
     let special: SpecialTokens
+    private let scratchPool = ScratchPool()
 
     init(
         vocabulary: Vocabulary, added: Vocabulary, normalizedTexts: [TokenID: [UInt8]] = [:],
@@ -82,7 +83,12 @@ final class TokenizerStorage: Sendable {
     func encode(_ text: [UInt8], addSpecial: Bool, parseSpecial: Bool) -> [TokenID] {
         var ids: [TokenID] = []
         ids.reserveCapacity(text.count / 3 + 4)
-        var scratch = ModelScratch()
+        scratchPool.withScratch { encode(text, parseSpecial, into: &ids, $0) }
+        return addSpecial ? postProcessor.apply(to: ids) : ids
+    }
+
+    /// The tokens without those around the text; another `scratch` never changes them.
+    func encode(_ text: [UInt8], _ parseSpecial: Bool, into ids: inout [TokenID], _ scratch: ModelScratch) {
         let segments = text.withUnsafeBufferPointer { text in
             switch finder {
             case .leftmostLongest(let raw, _): raw.segments(of: text, parseSpecial: parseSpecial)
@@ -95,27 +101,26 @@ final class TokenizerStorage: Sendable {
             } else {
                 let part = segment.range.count == text.count ? text : Array(text[segment.range])
                 let isFirst = segment.range.lowerBound == 0
-                encode(part, isFirst: isFirst, parseSpecial, into: &ids, &scratch)
+                encode(part, isFirst: isFirst, parseSpecial, into: &ids, scratch)
             }
         }
-        return addSpecial ? postProcessor.apply(to: ids) : ids
     }
 
     /// Encodes what lies between added tokens.
     private func encode(
         _ text: [UInt8], isFirst: Bool, _ parseSpecial: Bool, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: ModelScratch
     ) {
         switch preparation {
         case .sentencePiece(let normalizer, let onceOnly):
             let text = normalizer.normalize(text, addsPrefix: isFirst || !onceOnly)
-            text.withUnsafeBufferPointer {
-                model.encode($0, isByteLevel: false, vocabulary, into: &ids, &scratch)
-            }
+            let encoder = WordEncoder(
+                model: model, vocabulary: vocabulary, isByteLevel: false, scratch: scratch)
+            text.withUnsafeBufferPointer { encoder.encode($0, into: &ids) }
         case .split(let normalizer, let preTokenizer):
             let text = normalizer.normalize(text)
             guard case .leftmostLongest(_, let matcher) = finder, !matcher.isEmpty else {
-                return encodeWords(text, isFirst: isFirst, preTokenizer, into: &ids, &scratch)
+                return encodeWords(text, isFirst: isFirst, preTokenizer, into: &ids, scratch)
             }
             for segment in text.withUnsafeBufferPointer({
                 matcher.segments(of: $0, parseSpecial: parseSpecial)
@@ -125,7 +130,7 @@ final class TokenizerStorage: Sendable {
                 } else {
                     let isFirst = isFirst && segment.range.lowerBound == 0
                     encodeWords(
-                        Array(text[segment.range]), isFirst: isFirst, preTokenizer, into: &ids, &scratch)
+                        Array(text[segment.range]), isFirst: isFirst, preTokenizer, into: &ids, scratch)
                 }
             }
         }
@@ -133,11 +138,14 @@ final class TokenizerStorage: Sendable {
 
     private func encodeWords(
         _ text: [UInt8], isFirst: Bool, _ preTokenizer: PreTokenizer, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: ModelScratch
     ) {
-        guard !text.isEmpty else { return }
-        preTokenizer.forEachPiece(of: text, isFirst: isFirst) { word in
-            model.encode(word, isByteLevel: preTokenizer.isByteLevel, vocabulary, into: &ids, &scratch)
+        let encoder = WordEncoder(
+            model: model, vocabulary: vocabulary, isByteLevel: preTokenizer.isByteLevel, scratch: scratch)
+        if let scanner = preTokenizer.onlyScanner {
+            text.withUnsafeBufferPointer { encoder.encode($0, scanner, into: &ids) }
+        } else {
+            preTokenizer.forEachPiece(of: text, isFirst: isFirst) { encoder.encode($0, into: &ids) }
         }
     }
 }

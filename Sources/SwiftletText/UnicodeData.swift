@@ -170,6 +170,17 @@ enum UnicodeData {
         BGPlgISdq-BbPJc8BLCxyObOCXekIBfAHlXBb9Ep8Eh+C
         """
 
+    /// Lengths of runs, outside and inside in turn: characters that the step UnicodeScripts sees without a script.
+    static let unscripted: StaticString = """
+        bABbj-BbHBdGBbNBo-DdALF-BCFJVBIWjIDdXBeDGcVBfOBbXBbABZBMBcYBVBMBDBbWCcEBiEBCBCBBGEBHBHCCBNBTBcb+BH\
+        BJBhPBdIBsGQd9BBCbNDiJCFbLCDbXBCBh7FwECz+BbHDb1NBbCDMBI6EQbPBbPBpFZm+EjOCeLFbECJBiPBgvWKuqWbKb3PBI\
+        WCCBBBIVFbVBgRCtGGucWBl9Qd-BbOC28BmQDsALBPBHBCBLBPBHBCoDGBbKBJtZCSBvXbIIKkGbKBDCCQDbXbMIbKW6bG8UXd\
+        ZGcMBKBdWEeGCdPDhZBi+BDEsWCWUbWBbFHfZb8gEHCBCIBCB+BCCMJKcGICbOCL7cIIcTNQcAKpWHBCBbMDBBCBJIKGGBCBbF\
+        BCBGHKjWZfXBPbSNBd2QdDbb8bHKd27jtVcPBK1Wc7fKGEBbPJcZELCf57Lx7pDbJKixHEBHBCDjBPB9DCBOEImMgiEh6GnUcM\
+        bOCXJdUrFCgVUMUd+Hc2H-GGiFb+bBBdQbNDOCKECkA-Rb6FBbhAHBEBCBPkMBzFcEcMb94PD-Bb8Eb9BfSGbdNFEEXGdXDEFc\
+        VFGMEBf-MECb+QPBIIBCMBMEPbBSbOBeTMOCNDKFbYHPCLGJHeTBdGbkw9JecVFf1WhjRPtOenCe0LFedA
+        """
+
     /// Lengths of runs, outside and inside in turn: the property Alphabetic.
     static let alphabetic: StaticString = """
         cB6G6bPBKBEBFXB-BoKEMOFHBBBcWB9SBCCEBBGBBDBBBUBcTBeLIfGBbGCBGbJbHOBBBCBCBBI7EE9LFbYBHOdGBIEIEDKDCB\

@@ -19,7 +19,7 @@ struct WordPieceModel: Sendable {
     /// Appends the tokens of one word.
     func encode(
         _ word: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, into ids: inout [TokenID],
-        _ scratch: inout ModelScratch
+        _ scratch: inout ModelBuffers
     ) {
         guard !word.isEmpty else { return }
         let count = ids.count

@@ -94,11 +94,14 @@ struct PreTokenizerOptionTests {
         for json in [
             #"{"type":"ByteLevel","add_prefix_space":false}"#, #"{"type":"Digits","individual_digits":true}"#,
             #"{"type":"Punctuation"}"#, #"{"type":"FixedLength","length":4}"#,
-            #"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false},{"type":"Digits"}]}"#,
             #"{"type":"Split","pattern":{"Regex":"\\p{L}+|\\s"},"behavior":"MergedWithNext","invert":false}"#,
         ] {
             #expect(try Array(PreTokenizer(json).pieces(text).joined()) == text)
         }
+        let alphabet = try PreTokenizer(
+            #"{"type":"Sequence","pretokenizers":[{"type":"ByteLevel","add_prefix_space":false},{"type":"Digits"}]}"#
+        )
+        #expect(Array(alphabet.pieces(text).joined()) == ByteAlphabet.encode(text))
     }
 
     @Test(

@@ -52,7 +52,12 @@ struct TokenizerHostileTests {
     @Test("names what it does not support")
     func unsupported() {
         expect(.unsupported, "'Bytes'", "Unigram", json: #"{"model": {"type": "Bytes"}}"#)
-        expect(.unsupported, "'CTC'", "ByteLevel", json: model("{}", "[]", #", "decoder": {"type": "CTC"}"#))
+        expect(
+            .unsupported, "'Other'", "ByteLevel", json: model("{}", "[]", #", "decoder": {"type": "Other"}"#))
+        expect(.malformed, "pad_token", json: model("{}", "[]", #", "decoder": {"type": "CTC"}"#))
+        expect(
+            .unsupported, "dropout", "0.1",
+            json: #"{"model": {"type": "BPE", "dropout": 0.1, "vocab": {}, "merges": []}}"#)
         expect(
             .unsupported, "'Other'", "TemplateProcessing",
             json: model("{}", "[]", #", "post_processor": {"type": "Other"}"#))

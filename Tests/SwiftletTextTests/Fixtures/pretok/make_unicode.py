@@ -4,7 +4,7 @@
 General categories are asked from the regular-expression engine inside `tokenizers` (Unicode 16.0 at 0.23), so
 that a class such as \\p{L} means exactly what it means there. Scripts come from the `regex` module, limited to the
 characters that are assigned in those categories; decompositions and combining classes from `unicodedata`, whose
-values never change for a character once it is assigned.
+values never change for a character once it is assigned, limited to those that the library has.
 
 Needs: pip install tokenizers regex
 """
@@ -107,6 +107,22 @@ def differences(category):
     }
 
 
+def unscripted(script):
+    """Characters whose script the `UnicodeScripts` step, frozen at an older version of Unicode, does not know."""
+    step = pre_tokenizers.UnicodeScripts()
+    return {c for c, value in enumerate(script) if value and not step.pre_tokenize_str(chr(c))}
+
+
+def combining_class(c):
+    """The combining class of a character, 0 if the normalisers of the library do not move it."""
+    value = unicodedata.combining(chr(c))
+    if not value:
+        return 0
+    other = "\u0315" if value < 232 else "\u0334"  # of the classes 232 and 1
+    pair = other + chr(c) if value < 232 else chr(c) + other
+    return value if normalizers.NFD().normalize_str("a" + pair) != "a" + pair else 0
+
+
 def main():
     category = [29] * 0x110000
     for c in range(0xD800, 0xE000):
@@ -128,13 +144,14 @@ def main():
                 script[points[k]] = index + 1
     scripts = "".join(number(s) + number(n) for s, n in runs(script))
 
-    combining = [unicodedata.combining(chr(c)) for c in range(0x110000)]
+    combining = [combining_class(c) if not 0xD800 <= c < 0xE000 else 0 for c in range(0x110000)]
     classes = "".join(number(s) + number(n) for s, n in runs(combining))
 
     packed = {}
-    for name, points in differences(category).items():
+    lacking = {"unscripted": unscripted(script)}
+    for name, points in (differences(category) | lacking).items():
         flags = runs([c in points for c in range(max(points) + 1)])
-        packed[name + "Changes"] = "".join(number(n) for _, n in flags)
+        packed[name + "Changes" * (name != "unscripted")] = "".join(number(n) for _, n in flags)
     for name in ("Alphabetic", "Uppercase", "Lowercase"):
         points = members(r"\p{%s}" % name)
         packed[name.lower()] = "".join(number(n) for _, n in runs([c in points for c in range(max(points) + 1)]))
@@ -172,7 +189,8 @@ def main():
         + "".join(
             "\n" + literal(name, "Lengths of runs, outside and inside in turn: " + (
                 f"where the BERT steps of `tokenizers` see {name[:-7]} otherwise."
-                if name.endswith("Changes") else f"the property {name.title()}."), text)
+                if name.endswith("Changes") else "characters that the step UnicodeScripts sees without a script."
+                if name == "unscripted" else f"the property {name.title()}."), text)
             for name, text in packed.items()
         )
         + "}\n"

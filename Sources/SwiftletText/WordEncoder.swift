@@ -1,0 +1,89 @@
+import Synchronization
+
+/// Buffers that the models reuse from word to word.
+struct ModelBuffers {
+    var merger = BytePairMerger()
+    var agenda = MinimumHeap<ScoredPairModel.Candidate>()
+    var text: [UInt8] = []
+}
+
+/// What encoding keeps from word to word and from text to text.
+///
+/// It is used by one call at a time: a call takes one out of a ``ScratchPool`` and puts it back.
+final class ModelScratch: @unchecked Sendable {
+    var buffers = ModelBuffers()
+    /// The tokens of words seen before; without it every word is split anew, which gives the same tokens.
+    let cache: WordCache?
+
+    init(remembersWords: Bool = true) { cache = remembersWords ? WordCache() : nil }
+}
+
+/// Scratch memory that is not in use; several threads may take and return.
+final class ScratchPool: Sendable {
+    private static let limit = 8
+    private let idle = Mutex<[ModelScratch]>([])
+
+    /// Calls `body` with scratch memory that nobody else uses meanwhile.
+    func withScratch<R>(_ body: (ModelScratch) -> R) -> R {
+        let scratch = idle.withLock { $0.popLast() } ?? ModelScratch()
+        defer { idle.withLock { if $0.count < Self.limit { $0.append(scratch) } } }
+        return body(scratch)
+    }
+}
+
+/// Turns the words of one text into tokens.
+struct WordEncoder {
+    let model: TokenModel
+    let vocabulary: Vocabulary
+    /// Words are raw bytes; the vocabulary writes them in ``ByteAlphabet``.
+    let isByteLevel: Bool
+    let scratch: ModelScratch
+
+    /// Appends the tokens of the words that a scanner finds.
+    func encode(_ text: UnsafeBufferPointer<UInt8>, _ scanner: Scanner, into ids: inout [TokenID]) {
+        guard let base = text.baseAddress else { return }
+        let classes = UnicodeClasses.shared
+        var start = 0
+        while start < text.count {
+            let end = scanner.pieceEnd(base, from: start, to: text.count, classes)
+            encodeWord(base + start, end - start, into: &ids)
+            start = end
+        }
+    }
+
+    /// Appends the tokens of one word, or of each part of it that no token can cross.
+    func encode(_ word: UnsafeBufferPointer<UInt8>, into ids: inout [TokenID]) {
+        guard let base = word.baseAddress, !word.isEmpty else { return }
+        guard model.splitsBeforeSpaceMark else { return encodeWord(base, word.count, into: &ids) }
+        var start = 0
+        while start < word.count {
+            let end = Self.nextMark(base, after: start, to: word.count)
+            encodeWord(base + start, end - start, into: &ids)
+            start = end
+        }
+    }
+
+    /// The first place behind `start` where a run of U+2581 begins, or `end`.
+    private static func nextMark(_ text: UnsafePointer<UInt8>, after start: Int, to end: Int) -> Int {
+        var i = start
+        while i + 2 < end, text[i] == 0xE2, text[i + 1] == 0x96, text[i + 2] == 0x81 { i += 3 }
+        while i + 2 < end {
+            if text[i] == 0xE2, text[i + 1] == 0x96, text[i + 2] == 0x81 { return i }
+            i += 1
+        }
+        return end
+    }
+
+    @inline(__always)
+    private func encodeWord(_ word: UnsafePointer<UInt8>, _ count: Int, into ids: inout [TokenID]) {
+        let text = UnsafeBufferPointer(start: word, count: count)
+        guard count <= WordCache.longestWord, let cache = scratch.cache else {
+            return model.encode(text, isByteLevel: isByteLevel, vocabulary, into: &ids, &scratch.buffers)
+        }
+        let key = WordCache.Key(word, count)
+        if cache.append(key, count, to: &ids) { return }
+        let known = ids.count
+        model.encode(text, isByteLevel: isByteLevel, vocabulary, into: &ids, &scratch.buffers)
+        cache.insert(key, count, ids[known...])
+    }
+}
