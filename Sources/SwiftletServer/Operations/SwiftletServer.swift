@@ -71,7 +71,8 @@ public struct SwiftletServer: Sendable {
                 gracefulShutdownSignals: signals ? [.sigint, .sigterm] : [], logger: Self.quiet)
             configuration.maximumGracefulShutdownDuration = .seconds(settings.shutdownSeconds + 5)
             let group = ServiceGroup(configuration: configuration)
-            let running = Task { try await group.run() }  // cancelled itself, it would cut off running requests
+            // A task of its own: a group that is cancelled itself cuts off what runs.
+            let running = Task { try await group.run() }
             try await withTaskCancellationHandler {
                 try await running.value
             } onCancel: {
