@@ -141,6 +141,7 @@ struct Serve: ParsableCommand {
         try network.apply(to: &settings)
         settings.templateSettings = try chatTemplate.settings()
         endpoints.apply(to: &settings)
+        if let directory = settings.slotDirectory { try System.makeDirectory(directory) }
         settings.policy = model.policy.specification
         settings.budget = model.policy.budget
         settings.maxTokens = scheduling.maxTokens.flatMap { $0 < 0 ? nil : $0 }

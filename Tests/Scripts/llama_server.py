@@ -24,6 +24,8 @@ for argument in rest:
         next(rest, None)
     elif argument not in WORDS:
         arguments.append(argument)
+if not any(argument.startswith("--chat-template") for argument in arguments) and "--embedding" not in arguments:
+    arguments += ["--chat-template", "chatml"]  # what llama-server takes for models without a template
 if "SWIFTLET_MODEL" in os.environ:
     arguments += ["-m", os.environ["SWIFTLET_MODEL"]]
 program = os.environ.get("SWIFTLET", ".build/release/swiftlet")

@@ -135,7 +135,7 @@ import Testing
         bytes += try await client.read { _ in false }
         await end.value
         pacer.cancel()
-        #expect(ContinuousClock.now - start < .seconds(4))
+        #expect(ContinuousClock.now - start < .seconds(30))  // all of it would take more than 100
         let last = try #require(try HTTPReply(bytes, isEnd: true)?.chunks.last)
         #expect(last["stop"]?.bool == true && last["stop_type"]?.string == "none")
     }

@@ -83,7 +83,7 @@ public struct APIError: Error, Hashable, Sendable {
     static func contextExceeded(promptTokens: Int, contextLength: Int) -> APIError {
         var error = APIError(
             .contextExceeded,
-            "the prompt has \(promptTokens) tokens, which exceeds the available context size of "
+            "the prompt is too large: it has \(promptTokens) tokens, which exceeds the available context size of "
                 + "\(contextLength) tokens; shorten it or start the server with a larger -c",
             code: "context_length_exceeded")
         error.details = ["n_prompt_tokens": promptTokens, "n_ctx": contextLength]

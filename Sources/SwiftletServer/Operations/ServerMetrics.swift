@@ -136,6 +136,38 @@ final class ServerMetrics: Sendable {
         gauge("prompts_kept", s.keptPrompts, "Caches of prompts that are kept for others.")
         gauge("prompts_kept_bytes", s.keptBytes, "Bytes that they refer to.")
         policies(s, to: &text)
+        writeLlamaNames(s, to: &text)
+    }
+
+    /// What dashboards for llama-server look for, under its names.
+    private static func writeLlamaNames(_ s: SchedulerSnapshot, to text: inout PrometheusText) {
+        func rate(_ count: Int, _ seconds: Double) -> Double { seconds > 0 ? Double(count) / seconds : 0 }
+        let counters: [(String, Double, String)] = [
+            ("prompt_tokens_total", Double(s.promptTokens), "Tokens of prompts that went through the model."),
+            (
+                "prompt_tokens_cached_total", Double(s.reusedTokens + s.restoredTokens),
+                "Cached tokens of prompts."
+            ),
+            ("prompt_seconds_total", s.promptSeconds, "Time in which prompts were read."),
+            ("tokens_predicted_total", Double(s.generatedTokens), "Tokens that were written."),
+            ("tokens_predicted_seconds_total", s.generationSeconds, "Time in which answers were written."),
+            ("n_decode_total", Double(s.steps), "Trips through the model."),
+        ]
+        let gauges: [(String, Double, String)] = [
+            ("prompt_tokens_seconds", rate(s.promptTokens, s.promptSeconds), "Tokens of prompts per second."),
+            (
+                "predicted_tokens_seconds", rate(s.generatedTokens, s.generationSeconds),
+                "Tokens of answers per second."
+            ),
+            ("requests_processing", Double(s.runningRequests), "Requests that run."),
+            ("requests_deferred", Double(s.waitingRequests), "Requests that wait."),
+            (
+                "n_busy_slots_per_decode", s.steps > 0 ? Double(s.generatedTokens) / Double(s.steps) : 0,
+                "Tokens of answers per trip through the model."
+            ),
+        ]
+        for (name, value, help) in counters { text.add("llamacpp:\(name)", help, [], .counter(value)) }
+        for (name, value, help) in gauges { text.add("llamacpp:\(name)", help, [], .gauge(value)) }
     }
 
     /// Clients name policies, so that only those that were used most are shown.

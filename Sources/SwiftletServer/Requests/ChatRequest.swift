@@ -70,6 +70,9 @@ struct ChatRequest {
                     field, "ends with several answers; expected at most one, which the model goes on with")
             }
         }
+        var settings = settings
+        // As in llama-server: a template that knows both ways lets the model think unless somebody says otherwise.
+        if settings.values["enable_thinking"] == nil { settings.values["enable_thinking"] = .bool(true) }
         do {
             let template = parsesCalls ? engine.toolTemplate : engine.template
             return try template.prompt(messages, settings) + begun
