@@ -27,9 +27,17 @@ package struct GGUFExport {
         package let format: NumberFormat
         /// Why the format is another than was asked for.
         package let note: String?
-        /// The numbers, and in which order their rows are written.
+        /// The numbers: of one tensor, or of several whose rows follow each other.
+        let parts: [Part]
+
+        /// Numbers in all parts.
+        var elementCount: Int { parts.reduce(0) { $0 + $1.tensor.elementCount } }
+    }
+
+    /// A tensor, and in which order its rows are written.
+    struct Part {
         let tensor: Tensor
-        let order: TensorConverter.RowOrder
+        var order = TensorConverter.RowOrder.asStored
     }
 
     /// Keys and values in the order of the file.
@@ -65,7 +73,7 @@ package struct GGUFExport {
     package var mainFormat: NumberFormat {
         var counts: [NumberFormat: Int] = [:]
         for item in items where item.weight.shape.count > 1 {
-            counts[item.format, default: 0] += item.tensor.elementCount
+            counts[item.format, default: 0] += item.elementCount
         }
         return counts.max { ($0.value, $1.key.rawValue) < ($1.value, $0.key.rawValue) }?.key ?? .f32
     }
@@ -100,23 +108,25 @@ package struct GGUFExport {
         progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true },
         report: ((Item, ConversionError) -> Void)? = nil
     ) throws(SwiftletError) -> Bool {
-        let total = items.reduce(0) { $0 + $1.tensor.elementCount }
+        let total = items.reduce(0) { $0 + $1.elementCount }
         guard progress(0, total) else { return false }
         var writer = try GGUFWriter(
             path: path, metadata: metadata,
             tensors: items.map { .init(name: $0.weight.name, shape: $0.weight.shape, format: $0.format) })
         var done = 0
         for item in items {
-            let converter = TensorConverter(
-                item.tensor, to: item.format, order: item.order, name: item.weight.name, pool: pool)
             var error = report == nil ? nil : ConversionError()
-            let finished = try converter.forEachPiece(measuring: &error) {
-                (bytes, count) throws(SwiftletError) in
-                try writer.write(bytes)
-                done += count
-                return progress(done, total)
+            for part in item.parts {
+                let converter = TensorConverter(
+                    part.tensor, to: item.format, order: part.order, name: item.weight.name, pool: pool)
+                let finished = try converter.forEachPiece(measuring: &error) {
+                    (bytes, count) throws(SwiftletError) in
+                    try writer.write(bytes)
+                    done += count
+                    return progress(done, total)
+                }
+                guard finished else { return false }
             }
-            guard finished else { return false }
             if let error { report?(item, error) }
         }
         try writer.finish()
@@ -131,24 +141,53 @@ package struct GGUFExport {
         format: (Weight) throws(SwiftletError) -> NumberFormat?
     ) throws(SwiftletError) {
         let c = model.configuration
-        let rope = try ConfigurationReader(directory).ropeParameters(
-            headSize: c.headSize, contextLength: c.contextLength)
+        let family = GGUFFamily.of(c)
+        let keyReader = try ConfigurationReader(directory)
+        let rope = try (try keyReader.object("text_config") ?? keyReader).ropeParameters(
+            headSize: c.headSize, contextLength: c.contextLength, defaultBase: family?.ropeBase ?? 10_000,
+            layerType: "full_attention")
         var keys = GGUFModelKeys(c, rope: rope, name: directory.modelName, format: .f32)
         let sampling = try GGUFSamplingKeys.entries(of: directory)
         // What cannot be said is refused before formats are asked for.
         _ = try keys.entries(tokenizer: [], source: directory.path)
         if let divisors = keys.ropeDivisors {
             let tensor = Tensor(shape: [divisors.count], floats: divisors)
-            try append("rope_freqs.weight", tensor, isVector: true, source: directory.path, format: format)
-        }
-        for weight in model.weights {
             try append(
-                weight.name, try weight.tensor.withKernelFormat(), isVector: weight.tensor.shape.count < 2,
-                order: keys.interleavesHeads ? .heads(of: weight.name, c) : .asStored,
+                "rope_freqs.weight", [Part(tensor: tensor)], shape: tensor.shape, isVector: true,
                 source: directory.path, format: format)
+        }
+        for group in GGUFGrouping(model.weights, merged: family?.merged ?? []).groups {
+            try append(group, c, keys, source: directory.path, format: format)
         }
         keys.format = mainFormat
         metadata = try keys.entries(sampling: sampling, tokenizer: tokenizer, source: directory.path)
+    }
+
+    private mutating func append(
+        _ group: GGUFGrouping.Group, _ c: DecoderConfiguration, _ keys: GGUFModelKeys, source: String,
+        format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        var parts: [Part] = []
+        for weight in group.members {
+            var tensor = try weight.tensor.withKernelFormat()
+            if c.form.normOffset != 0, weight.name.hasSuffix("norm.weight") {
+                tensor = Tensor(
+                    shape: tensor.shape, floats: try tensor.floats().map { $0 + c.form.normOffset })
+            }
+            parts.append(
+                Part(tensor: tensor, order: keys.interleavesHeads ? .heads(of: weight.name, c) : .asStored))
+        }
+        // Parts have one format while they are one tensor.
+        let formats = Set(parts.map(\.tensor.format))
+        if formats.count > 1 {
+            parts = try parts.map { part throws(SwiftletError) in
+                Part(
+                    tensor: Tensor(shape: part.tensor.shape, floats: try part.tensor.floats()),
+                    order: part.order)
+            }
+        }
+        let isVector = group.shape.count < 2 || Self.isKept(group.name)
+        try append(group.name, parts, shape: group.shape, isVector: isVector, source: source, format: format)
     }
 
     private mutating func plan(
@@ -158,31 +197,37 @@ package struct GGUFExport {
         guard Self.isQuantizable(name, tensor) else {
             let weight = Weight(name: name, shape: tensor.shape, format: tensor.format)
             items.append(
-                Item(weight: weight, format: tensor.format, note: nil, tensor: tensor, order: .asStored))
+                Item(weight: weight, format: tensor.format, note: nil, parts: [Part(tensor: tensor)]))
             return
         }
-        try append(name, tensor, isVector: false, source: file.path, format: format)
+        try append(
+            name, [Part(tensor: tensor)], shape: tensor.shape, isVector: false, source: file.path,
+            format: format)
     }
 
     /// Whether a tensor of a GGUF file is a weight matrix, not a table of positions, a router or a filter.
     private static func isQuantizable(_ name: String, _ tensor: Tensor) -> Bool {
-        let kept = [
-            "_norm.weight", "ffn_gate_inp.weight", "position_embd.weight", "token_types.weight", "conv1d",
+        tensor.shape.count >= 2 && tensor.format.kernel != nil && name.hasSuffix(".weight") && !isKept(name)
+    }
+
+    /// Whether a tensor is small and matters much: a norm, a table of positions, a router, a filter.
+    private static func isKept(_ name: String) -> Bool {
+        [
+            "_norm.weight", "ffn_gate_inp", "position_embd.weight", "token_types.weight", "conv1d",
             "shortconv.conv.weight", "attn_rel_b.weight", "altup", "laurel", "per_layer_model_proj",
-        ]
-        return tensor.shape.count >= 2 && tensor.format.kernel != nil && name.hasSuffix(".weight")
-            && !kept.contains(where: name.contains)
+        ].contains { name.contains($0) }
     }
 
     private mutating func append(
-        _ name: String, _ tensor: Tensor, isVector: Bool, order: TensorConverter.RowOrder = .asStored,
-        source: String, format: (Weight) throws(SwiftletError) -> NumberFormat?
+        _ name: String, _ parts: [Part], shape: [Int], isVector: Bool, source: String,
+        format: (Weight) throws(SwiftletError) -> NumberFormat?
     ) throws(SwiftletError) {
-        let weight = Weight(name: name, shape: tensor.shape, format: tensor.format)
-        let wanted = isVector ? .f32 : try format(weight) ?? tensor.format
-        let columns = tensor.shape.last ?? 1
+        guard let present = parts.first?.tensor.format else { return }
+        let weight = Weight(name: name, shape: shape, format: present)
+        let wanted = isVector ? .f32 : try format(weight) ?? present
+        let columns = shape.last ?? 1
         let chosen = wanted.fitting(columns: columns)
-        guard chosen == tensor.format || chosen.isWritable else {
+        guard chosen == present || chosen.isWritable else {
             throw SwiftletError(
                 .unsupported,
                 "\(source): tensor '\(name)' cannot be written as \(chosen); expected one of "
@@ -192,7 +237,7 @@ package struct GGUFExport {
         let note =
             chosen == wanted
             ? nil : "rows of \(columns) numbers do not fill blocks of \(wanted.blockElements) (\(wanted))"
-        items.append(Item(weight: weight, format: chosen, note: note, tensor: tensor, order: order))
+        items.append(Item(weight: weight, format: chosen, note: note, parts: parts))
     }
 
     /// All keys of a file; only the one that names its format changes.

@@ -20,12 +20,13 @@ package struct GGUFModelKeys {
     }
 
     /// The name that GGUF files use: models of Mistral go by `llama`.
-    package var architecture: String {
-        configuration.architecture == "mistral" ? "llama" : configuration.architecture
-    }
+    package var architecture: String { family?.architecture ?? configuration.architecture }
 
     /// Whether the rows of queries and keys are reordered, so that adjacent dimensions rotate together.
-    package var interleavesHeads: Bool { architecture == "llama" }
+    package var interleavesHeads: Bool { family?.interleavesHeads ?? false }
+
+    /// How files of this architecture are written; `nil` if that is not known.
+    var family: GGUFFamily? { GGUFFamily.of(configuration) }
 
     /// All keys in order, `between` the model's own and those that close the list.
     ///
@@ -64,13 +65,20 @@ package struct GGUFModelKeys {
             number("block_count", c.layerCount), number("context_length", c.contextLength),
             number("embedding_length", c.hiddenSize), number("feed_forward_length", c.innerSize),
             number("attention.head_count", c.headCount), number("attention.head_count_kv", c.kvHeadCount),
-            number("rope.freq_base", Float(rope.base)),
-            number("attention.layer_norm_rms_epsilon", c.normEpsilon),
-            number("attention.key_length", c.headSize), number("attention.value_length", c.headSize),
-            number("vocab_size", c.vocabularySize), number("rope.dimension_count", rope.rotatedSize),
         ]
-        if let window = c.windows.first ?? nil { entries.append(number("attention.sliding_window", window)) }
-        return entries
+        if family?.rotates ?? true { entries.append(number("rope.freq_base", Float(rope.base))) }
+        // Readers of some architectures look for one, of some for the other.
+        entries.append(number("attention.layer_norm_rms_epsilon", c.normEpsilon))
+        if family?.isCentred == true { entries.append(number("attention.layer_norm_epsilon", c.normEpsilon)) }
+        entries += [
+            number("attention.key_length", c.headSize), number("attention.value_length", c.headSize),
+            number("vocab_size", c.vocabularySize),
+        ]
+        if family?.rotates ?? true { entries.append(number("rope.dimension_count", rope.rotatedSize)) }
+        if let window = c.windows.lazy.compactMap(\.self).first {
+            entries.append(number("attention.sliding_window", window))
+        }
+        return entries + (family?.keys ?? []).map { (key($0.name), $0.value) }
     }
 
     private func scaling() -> [(key: String, value: GGUFValue)] {
@@ -104,25 +112,39 @@ package struct GGUFModelKeys {
 
     private func check(source: String) throws(SwiftletError) {
         let c = configuration
-        func refuse(_ what: String) -> SwiftletError {
-            SwiftletError(
-                .unsupported, "\(source): \(what), which a GGUF file of '\(architecture)' cannot say.")
-        }
-        var plain = DecoderForm()
-        plain.headNorm = c.form.headNorm
-        guard ["llama", "qwen2", "qwen3"].contains(architecture), c.form == plain, c.layerRopes.isEmpty else {
+        guard let family else {
             throw SwiftletError(
                 .unsupported,
                 "\(source): models of '\(c.architecture)' cannot be written as GGUF files yet; convert this one with "
                     + "llama.cpp's converter, whose files are read.")
         }
-        if c.activation != .silu { throw refuse("the feed-forward activation is \(c.activation), not silu") }
-        if let other = c.windows.first(where: { $0 != c.windows[0] }) {
-            let (first, second) = (c.windows[0], other)
-            throw refuse(
-                "sliding windows differ between layers (\(first.map(String.init) ?? "none"), "
-                    + "\(second.map(String.init) ?? "none"))")
+        func refuse(_ what: String) -> SwiftletError {
+            SwiftletError(
+                .unsupported, "\(source): \(what), which a GGUF file of '\(architecture)' cannot say.")
         }
+        if c.activation != family.activation {
+            throw refuse("the feed-forward activation is \(c.activation), not \(family.activation)")
+        }
+        guard c.form == family.form else {
+            throw refuse("the layers are put together in another way than those of most models of this kind")
+        }
+        let windows = family.windows(c)
+        if let index = c.windows.indices.first(where: { $0 >= windows.count || c.windows[$0] != windows[$0] })
+        {
+            let found = c.windows[index].map(String.init) ?? "none"
+            throw refuse(
+                "sliding windows differ between layers in another way than is usual (layer \(index): \(found))"
+            )
+        }
+        let isPlain = c.layerRopes.allSatisfy { $0 == nil } && family.layerRopes.allSatisfy { $0 == nil }
+        guard isPlain || c.layerRopes == family.layerRopes else {
+            throw refuse("RoPE differs between layers in another way than is usual")
+        }
+        if family.rotates { try checkRotation(refuse) }
+    }
+
+    private func checkRotation(_ refuse: (String) -> SwiftletError) throws(SwiftletError) {
+        let c = configuration
         if rope.rotatedSize != c.headSize {
             throw refuse("only \(rope.rotatedSize) of \(c.headSize) dimensions of a head rotate")
         }
@@ -135,5 +157,8 @@ package struct GGUFModelKeys {
             throw refuse("YaRN blends frequencies without rounding the bounds of its ramp")
         default: break
         }
+        let read = Rope(
+            base: rope.base, rotatedSize: rope.rotatedSize, scaling: rope.scaling, pairing: c.rope.pairing)
+        guard read == c.rope else { throw refuse("RoPE is made in another way than its parameters say") }
     }
 }
