@@ -8,6 +8,16 @@ package struct TensorConverter {
         case asStored
         /// Each of `heads` blocks of rows goes from halves (i, i + n/2) to pairs (2i, 2i + 1).
         case interleaved(heads: Int)
+        /// The other way round.
+        case separated(heads: Int)
+
+        /// Blocks of rows that are reordered, if any are.
+        var heads: Int? {
+            switch self {
+            case .asStored: nil
+            case .interleaved(let heads), .separated(let heads): heads
+            }
+        }
     }
 
     private static let pieceElements = 1 << 20
@@ -22,7 +32,7 @@ package struct TensorConverter {
     private let pool: ThreadPool
 
     /// - Parameters:
-    ///   - tensor: a vector counts as one row, or under `.interleaved` as rows of one number.
+    ///   - tensor: a vector counts as one row, or under another order as rows of one number.
     ///   - format: one that can be written, or that of the tensor.
     ///   - name: for errors.
     ///   - pool: threads that share the rows of a piece.
@@ -37,7 +47,7 @@ package struct TensorConverter {
         self.pool = pool
         columns = tensor.shape.count == 1 && order != .asStored ? 1 : tensor.shape.last ?? 1
         rows = columns > 0 ? tensor.elementCount / columns : 0
-        if case .interleaved(let heads) = order {
+        if let heads = order.heads {
             precondition(rows % (2 * heads) == 0, "\(rows) rows are not \(heads) heads of pairs")
         }
     }
@@ -80,9 +90,12 @@ package struct TensorConverter {
 
     /// Where row `index` of the result is in the tensor.
     private func source(of index: Int) -> Int {
-        guard case .interleaved(let heads) = order else { return index }
+        guard let heads = order.heads else { return index }
         let size = rows / heads
         let (head, row) = index.quotientAndRemainder(dividingBy: size)
+        if case .separated = order {
+            return head * size + (row < size / 2 ? 2 * row : 2 * (row - size / 2) + 1)
+        }
         return head * size + row % 2 * (size / 2) + row / 2
     }
 
