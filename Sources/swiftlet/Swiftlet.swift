@@ -35,7 +35,8 @@ struct Swiftlet: ParsableCommand {
         version: Release.name,
         subcommands: [
             Run.self, Chat.self, Serve.self, Tokenize.self, Detokenize.self, Inspect.self, Logits.self,
-            Bench.self, Pull.self, Cache.self, Quantize.self, Synth.self, KV.self, Eval.self, Plan.self,
+            Bench.self, Pull.self, Cache.self, Convert.self, Quantize.self, Synth.self, KV.self, Eval.self,
+            Plan.self,
             Doctor.self,
         ])
 }

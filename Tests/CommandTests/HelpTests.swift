@@ -16,6 +16,7 @@ extension CommandTests {
                 "bench serve",
                 "quantize", "kv", "kv list", "kv trace", "kv profile", "eval", "eval ppl", "eval kl",
                 "eval calibration", "eval needle", "eval tasks", "eval compare", "plan", "pull", "cache",
+                "convert",
                 "cache list", "cache rm", "doctor",
             ])
         func help(command: String) async throws {
