@@ -142,19 +142,19 @@ package struct GGUFExport {
     ) throws(SwiftletError) {
         let c = model.configuration
         let family = GGUFFamily.of(c)
-        let keyReader = try ConfigurationReader(directory)
+        let keyReader = try ConfigurationReader(directory, aliases: family?.aliases ?? [:])
         let rope = try (try keyReader.object("text_config") ?? keyReader).ropeParameters(
             headSize: c.headSize, contextLength: c.contextLength, defaultBase: family?.ropeBase ?? 10_000,
-            layerType: "full_attention")
+            defaultShare: family?.rotaryShare ?? 1, layerType: "full_attention")
         var keys = GGUFModelKeys(c, rope: rope, name: directory.modelName, format: .f32)
         let sampling = try GGUFSamplingKeys.entries(of: directory)
         // What cannot be said is refused before formats are asked for.
         _ = try keys.entries(tokenizer: [], source: directory.path)
-        if let divisors = keys.ropeDivisors {
-            let tensor = Tensor(shape: [divisors.count], floats: divisors)
+        for (name, numbers) in keys.ropeTables {
+            let tensor = Tensor(shape: [numbers.count], floats: numbers)
             try append(
-                "rope_freqs.weight", [Part(tensor: tensor)], shape: tensor.shape, isVector: true,
-                source: directory.path, format: format)
+                name, [Part(tensor: tensor)], shape: tensor.shape, isVector: true, source: directory.path,
+                format: format)
         }
         for group in GGUFGrouping(model.weights, merged: family?.merged ?? []).groups {
             try append(group, c, keys, source: directory.path, format: format)

@@ -33,6 +33,10 @@ struct GGUFFamily {
     var windowPeriod: Int?
     /// θ where a directory's configuration does not say it.
     var ropeBase = 10_000.0
+    /// The share of a head that rotates, where the configuration does not say it.
+    var rotaryShare = 1.0
+    /// Names of keys in `config.json` that other architectures call otherwise.
+    var aliases: [String: String] = [:]
     /// Whether positions rotate at all.
     var rotates = true
     /// Keys beside those that all models have.
@@ -51,9 +55,14 @@ struct GGUFFamily {
         case "olmo2": olmo2()
         case "gemma": gemma(c)
         case "gemma2", "gemma3": laterGemma(c)
-        case "phi3": phi3()
+        case "phi3": phi3(c)
         case "starcoder2": plain("starcoder2")
         case "gpt2": gpt2(c)
+        case "gpt_neox": neoX(c)
+        case "stablelm": stableLM(c)
+        case "phi": phi2()
+        case "cohere": cohere(c, "command-r")
+        case "cohere2": cohere(c, "cohere2")
         default: nil
         }
     }
@@ -179,9 +188,13 @@ struct GGUFFamily {
 
     // MARK: With tensors that are stored as one
 
-    private static func phi3() -> GGUFFamily {
+    private static func phi3(_ c: DecoderConfiguration) -> GGUFFamily {
         var family = GGUFFamily(architecture: "phi3")
         family.merged = [("attn_qkv", ["attn_q", "attn_k", "attn_v"]), ("ffn_up", ["ffn_gate", "ffn_up"])]
+        // Without the key, readers take a window for granted.
+        if c.windows.allSatisfy({ $0 == nil }) {
+            family.keys = [("attention.sliding_window", GGUFValue(UInt32(0)))]
+        }
         return family
     }
 
@@ -190,6 +203,60 @@ struct GGUFFamily {
         family.merged = [("attn_qkv", ["attn_q", "attn_k", "attn_v"])]
         family.form.position = .learned(count: c.contextLength, offset: 0)
         family.rotates = false
+        return family
+    }
+
+    private static func neoX(_ c: DecoderConfiguration) -> GGUFFamily {
+        var family = plain("gptneox")
+        family.merged = [("attn_qkv", ["attn_q", "attn_k", "attn_v"])]
+        family.activation = .gelu
+        let isParallel = c.form.residual == .parallel
+        family.form.residual = isParallel ? .parallel : .sequential
+        family.keys = [("use_parallel_residual", GGUFValue(isParallel))]
+        family.rotaryShare = 0.25
+        family.aliases = ["partial_rotary_factor": "rotary_pct", "rope_theta": "rotary_emb_base"]
+        return family
+    }
+
+    private static func stableLM(_ c: DecoderConfiguration) -> GGUFFamily {
+        var family = GGUFFamily(architecture: "stablelm")
+        family.form.norm = .layer
+        family.form.normsHaveBiases = true
+        family.form.headNormKind = .layer
+        let isShared = c.form.residual == .shared
+        family.form.residual = isShared ? .shared : .sequential
+        family.keys = [("use_parallel_residual", GGUFValue(isShared))]
+        family.rotaryShare = 0.25
+        return family
+    }
+
+    private static func phi2() -> GGUFFamily {
+        var family = plain("phi2")
+        family.form.headNormKind = .layer
+        family.form.headNormsHaveBiases = true
+        family.form.residual = .shared
+        family.form.hasLogitBias = true
+        family.rotaryShare = 0.5
+        return family
+    }
+
+    private static func cohere(_ c: DecoderConfiguration, _ architecture: String) -> GGUFFamily {
+        var family = GGUFFamily(architecture: architecture)
+        family.form.norm = .layer
+        family.form.headNormKind = .layer
+        family.form.residual = .shared
+        family.form.logitScale = c.form.logitScale
+        family.keys = [
+            ("logit_scale", GGUFValue(c.form.logitScale)), ("rope.scaling.type", GGUFValue("none")),
+        ]
+        if architecture == "cohere2" {
+            family.windowPeriod = 4
+            let still = Rope(base: 10_000, rotatedSize: 0, pairing: c.rope.pairing)
+            family.layerRopes = c.windows.map { $0 == nil ? still : nil }
+        } else {
+            family.form.headNorm = c.form.headNorm == .eachHead ? .eachHead : .none
+            family.ropeBase = 500_000
+        }
         return family
     }
 

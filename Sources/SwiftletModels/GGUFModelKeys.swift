@@ -47,6 +47,14 @@ package struct GGUFModelKeys {
             + [("general.file_type", GGUFValue(format.ggufFileType))] + tokenizer + closing
     }
 
+    /// Tensors that hold factors of frequencies.
+    var ropeTables: [(name: String, numbers: [Float])] {
+        if case .longRope(let short, let long, _, _) = rope.scaling {
+            return [("rope_factors_long.weight", long), ("rope_factors_short.weight", short)]
+        }
+        return ropeDivisors.map { [("rope_freqs.weight", $0)] } ?? []
+    }
+
     /// `rope_freqs.weight`, by which every frequency is divided, or `nil` if keys say it all.
     package var ropeDivisors: [Float]? {
         switch rope.scaling {
@@ -83,7 +91,12 @@ package struct GGUFModelKeys {
 
     private func scaling() -> [(key: String, value: GGUFValue)] {
         switch rope.scaling {
-        case .none, .llama3, .divisors, .longRope, .dynamic: return []
+        case .none, .llama3, .divisors, .dynamic: return []
+        case .longRope(_, _, let originalContext, let attentionFactor):
+            return [
+                number("rope.scaling.original_context_length", originalContext),
+                number("rope.scaling.attn_factor", Float(attentionFactor)),
+            ]
         case .linear(let factor):
             return [
                 (key("rope.scaling.type"), GGUFValue("linear")), number("rope.scaling.factor", Float(factor)),
@@ -145,12 +158,17 @@ package struct GGUFModelKeys {
 
     private func checkRotation(_ refuse: (String) -> SwiftletError) throws(SwiftletError) {
         let c = configuration
-        if rope.rotatedSize != c.headSize {
+        let rotatesPart = ["gptneox", "stablelm", "phi2", "phi3"].contains(architecture)
+        if rope.rotatedSize != c.headSize, !rotatesPart {
             throw refuse("only \(rope.rotatedSize) of \(c.headSize) dimensions of a head rotate")
+        }
+        if ["command-r", "cohere2"].contains(architecture), rope.scaling != .none {
+            throw refuse("RoPE is scaled")
         }
         switch rope.scaling {
         case .llama3 where architecture != "llama", .divisors where architecture != "llama":
             throw refuse("RoPE frequencies are scaled one by one")
+        case .longRope where architecture == "phi3": break
         case .longRope, .dynamic:
             throw refuse("RoPE frequencies depend on the length of the prompt")
         case .yarn(_, _, _, _, _, truncate: false):

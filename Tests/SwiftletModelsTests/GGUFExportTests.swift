@@ -12,13 +12,16 @@ struct GGUFExportTests {
     private static let written: Set<String> = [
         "gemma2-plain", "gemma3-plain", "phi3", "mixtral", "qwen2-moe-all", "qwen3-moe", "smollm3-plain",
         "olmo2",
-        "granite", "gpt2-plain", "starcoder2-plain", "starcoder2",
+        "granite", "gpt2-plain", "starcoder2-plain", "starcoder2", "phi3-longrope", "gpt-neox",
+        "stablelm", "phi2", "cohere", "cohere-plain", "cohere2",
     ]
     static let refused =
         [
             "llama-gelu": "activation", "llama-gelu-tanh": "activation", "qwen2-sliding": "sliding windows",
             "qwen3-bias": "sliding windows", "llama-dynamic-rope": "length of the prompt",
-            "gemma2": "put together", "gemma3": "put together", "phi3-longrope": "dimensions",
+            "gemma2": "put together", "gemma3": "put together", "phi2-norms": "put together",
+            "stablelm-parallel": "put together",
+            "gpt-neox-sequential": "activation",
             "qwen2-moe": "put together", "smollm3-listed": "differs", "gpt2": "put together",
         ].merging(
             ModelFixture.families.filter { !written.contains($0) }.map { ($0, "cannot be written") }
@@ -73,6 +76,7 @@ struct GGUFExportTests {
         arguments: [
             "llama-gqa", "llama3-rope", "qwen2", "qwen3", "gemma2-plain", "gemma3-plain", "phi3", "mixtral",
             "qwen2-moe-all", "qwen3-moe", "smollm3-plain", "granite", "gpt2-plain", "starcoder2-plain",
+            "phi3-longrope", "gpt-neox", "stablelm", "phi2", "cohere-plain", "cohere2",
         ])
     func referenceTensors(name: String) throws {
         let folder = TemporaryDirectory()
