@@ -123,7 +123,8 @@ public enum ModelLocator {
     private static func isGGUF(_ name: String) -> Bool { name.lowercased().hasSuffix(".gguf") }
 
     private static func isTokenizer(_ name: String) -> Bool {
-        name == "tokenizer.json" || name == "tokenizer.model"
+        ["tokenizer.json", "tokenizer.model", "tekken.json", "tiktoken.model"].contains(name)
+            || name.hasSuffix(".tiktoken")
     }
 
     private static func split(_ path: String) -> (parent: String, name: String) {

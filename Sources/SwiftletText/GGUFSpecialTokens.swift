@@ -6,7 +6,7 @@ struct GGUFSpecialTokens {
     /// Splittings whose words are not split if they are a token.
     static let wholeWordSplittings: Set<String> = [
         "llama3", "llama-v3", "llama-bpe", "falcon3", "falcon-h1", "pixtral", "midm-2.0", "lfm2",
-        "jina-v5-nano", "tekken", "youtu", "minicpm5", "granite-embed-multi-97m",
+        "jina-v5-nano", "tekken", "youtu", "minicpm5", "granite-embed-multi-97m", "glm4", "glm5",
     ]
     /// Splittings whose models want the first token if the file does not say.
     static let bosSplittings: Set<String> = [

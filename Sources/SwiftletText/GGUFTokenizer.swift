@@ -11,6 +11,8 @@ struct GGUFTokenizer {
         case sentencePiece = "llama"
         case bytePair = "gpt2"
         case spacedBytePair = "gemma4"
+        case wordBytePair = "whitespace"
+        case greedy = "rwkv"
         case wordPiece = "bert"
         case unigram = "t5"
     }
@@ -35,7 +37,7 @@ struct GGUFTokenizer {
         }
         self.kind = kind
         splitting = kind == .spacedBytePair ? "gemma4" : file["tokenizer.ggml.pre"]?.string ?? "default"
-        table = try PieceTable(Self.pieces(file), source: file.path)
+        table = try PieceTable(Self.pieces(file, isEscaped: kind == .greedy), source: file.path)
         special = GGUFSpecialTokens(file, table)
     }
 
@@ -50,6 +52,9 @@ struct GGUFTokenizer {
         case .unigram: (model, preparation) = (unigram(), .sentencePiece(try mapping(), onceOnly: false))
         case .wordPiece: (model, preparation) = (wordPiece(), try bertSplitting())
         case .bytePair, .spacedBytePair: (model, preparation) = try bytePair()
+        case .wordBytePair: (model, preparation) = (try bytePair().model, wordSplitting())
+        case .greedy:
+            (model, preparation) = (greedy(), .split(.identity, PreTokenizer(steps: [], isByteLevel: false)))
         }
         return Tokenizer(
             TokenizerStorage(
@@ -61,7 +66,9 @@ struct GGUFTokenizer {
 
     // MARK: Vocabulary
 
-    private static func pieces(_ file: GGUFFile) throws(SwiftletError) -> [SentencePieceFile.Piece] {
+    private static func pieces(_ file: GGUFFile, isEscaped: Bool) throws(SwiftletError) -> [SentencePieceFile
+        .Piece]
+    {
         let key = "tokenizer.ggml.tokens"
         guard let texts = file[key]?.strings() else {
             throw SwiftletError(.missing, "\(file.path): has no list of texts \(key)")
@@ -82,7 +89,9 @@ struct GGUFTokenizer {
             }
             pieces.append(
                 .init(
-                    text: text.isEmpty ? Array("[EMPTY_\(index)]".utf8) : text, score: score,
+                    text: text.isEmpty
+                        ? Array("[EMPTY_\(index)]".utf8) : isEscaped ? GreedyModel.unescaped(text) : text,
+                    score: score,
                     type: types.flatMap { .init(rawValue: $0[index]) } ?? (types == nil ? .normal : .unused)))
         }
         return pieces
@@ -126,8 +135,24 @@ struct GGUFTokenizer {
             WordPieceModel(wordPrefix: SentencePieceNormalizer.spaceMark, unknown: special.unknown))
     }
 
-    private func bytePair() throws(SwiftletError) -> (TokenModel, TextPreparation) {
-        let preTokenizer = try PreTokenizer(ggufName: splitting, source: file.path)
+    private func greedy() -> TokenModel {
+        .greedy(
+            GreedyModel(
+                trie: table.trie([.normal, .userDefined, .unused, .control]), unknown: special.unknown))
+    }
+
+    private func wordSplitting() -> TextPreparation {
+        let lowers = flag("normalizer.lowercase", default: false)
+        return .split(
+            Normalizer(steps: lowers ? [.lowercase] : []),
+            PreTokenizer(steps: [.whitespace], isByteLevel: false))
+    }
+
+    private func bytePair() throws(SwiftletError) -> (model: TokenModel, TextPreparation) {
+        let preTokenizer =
+            kind == .wordBytePair
+            ? PreTokenizer(steps: [], isByteLevel: false)
+            : try PreTokenizer(ggufName: splitting, source: file.path)
         var model = BytePairModel()
         model.isByteLevel = preTokenizer.isByteLevel
         model.ignoresMerges = GGUFSpecialTokens.wholeWordSplittings.contains(splitting)
@@ -144,6 +169,7 @@ struct GGUFTokenizer {
             return (.bytePair(model), .split(try Normalizer(json: nil, source: file.path), preTokenizer))
         }
         model.byteTokens = table.byteTokens
+        guard splitting != "whitespace" else { return (.bytePair(model), .split(.identity, preTokenizer)) }
         let escape = #"{"type": "Replace", "pattern": {"String": " "}, "content": "\u2581"}"#
         return (.bytePair(model), .split(try normalizer(escape), preTokenizer))
     }
@@ -212,8 +238,9 @@ struct GGUFTokenizer {
     private var decoder: TokenDecoder {
         switch kind {
         case .bytePair: TokenDecoder([.byteLevel])
+        case .greedy: TokenDecoder([.fuse])
         case .sentencePiece: .sentencePiece(strippedSpaces: flag("add_space_prefix", default: true) ? 1 : 0)
-        case .spacedBytePair: .sentencePiece(strippedSpaces: 0)
+        case .spacedBytePair, .wordBytePair: .sentencePiece(strippedSpaces: 0)
         case .wordPiece: .sentencePiece(strippedSpaces: 1)
         case .unigram:
             .sentencePiece(
@@ -233,8 +260,9 @@ struct GGUFTokenizer {
         case .wordPiece:
             (special.bos, special.separator, special.unknown, special.addsBos) = (101, 102, 100, true)
         case .unigram: (special.eos, special.unknown, special.addsEos) = (1, 2, true)
-        case .bytePair:
-            (special.bos, special.eos) = (["chatglm-bpe", "glm4"].contains(splitting) ? nil : 11, 11)
+        case .greedy: break
+        case .bytePair, .wordBytePair:
+            (special.bos, special.eos) = (["chatglm-bpe", "glm4", "glm5"].contains(splitting) ? nil : 11, 11)
             special.addsBos = GGUFSpecialTokens.bosSplittings.contains(splitting)
         case .spacedBytePair: special.alwaysAddsBos = true
         }

@@ -20,8 +20,7 @@ extension PreTokenizer {
         }
         var steps: [PreTokenizerStep] = []
         for text in rule.patterns {
-            let behavior = rule.dropsRest ? SplitBehavior.removed : .isolated
-            steps.append(try .split(at: text, behavior, inverted: rule.dropsRest, source: source))
+            steps.append(try .split(at: text, .isolated, inverted: false, source: source))
         }
         self.init(steps: steps, isByteLevel: rule.isByteLevel)
     }
@@ -35,8 +34,6 @@ enum PreTokenizerNames {
     struct Rule {
         var patterns: [String]
         var isByteLevel = true
-        /// Whether text that no pattern matches disappears.
-        var dropsRest = false
     }
 
     static let rules: [String: Rule] = {
@@ -48,7 +45,7 @@ enum PreTokenizerNames {
         for name in ["gemma4", "granite-embed-multi-311m", "sarvam-moe"] {
             rules[name] = Rule(patterns: [#"[^\n]+|[\n]+"#], isByteLevel: false)
         }
-        rules["whitespace"] = Rule(patterns: [#"\S+"#], isByteLevel: false, dropsRest: true)
+        rules["whitespace"] = Rule(patterns: [#"\S+"#], isByteLevel: false)
         return rules
     }()
 
@@ -62,7 +59,7 @@ enum PreTokenizerNames {
         ("starcoder refact command-r smollm codeshell exaone minerva-7b mellum2", [#"\p{N}"#, gpt2]),
         (
             "llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral midm-2.0 lfm2 jina-v5-nano dbrx smaug-bpe "
-                + "glm4 chatglm-bpe",
+                + "glm4 glm5 chatglm-bpe",
             [contractions + "|" + words + #"\p{N}{1,3}"# + rest]
         ),
         (

@@ -32,6 +32,8 @@ struct Scanner: Sendable, Hashable {
     var numberLimit = Int.max
     /// Whether `\p{M}` counts as part of words.
     var marksInWords = false
+    /// Whether spaces at the end of the text stay together although line ends are among them.
+    var keepsFinalSpaces = false
     /// Whether `/` may follow punctuation together with line ends.
     var slashAfterPunctuation = false
 
@@ -111,7 +113,7 @@ struct Scanner: Sendable, Hashable {
                 return lineEnds(text, text.skipOthers(excluded, from: next + width1))
             }
         }
-        return text.spaces(from: start, stopAfterLineEnds: true)
+        return text.spaces(from: start, stopAfterLineEnds: true, keepsFinal: keepsFinalSpaces)
     }
 
     /// `[U]*[l]+` at `start`, where U is all letters and marks but Ll, and l all but Lu and Lt.
@@ -222,9 +224,9 @@ struct ScannerCursor {
         return i
     }
 
-    /// `\s*[\r\n]+` if asked, then `\s+(?!\S)|\s+`, at `start`, which holds a space.
+    /// `\s+\z` and `\s*[\r\n]+` if asked, then `\s+(?!\S)|\s+`, at `start`, which holds a space.
     @inline(__always)
-    func spaces(from start: Int, stopAfterLineEnds: Bool) -> Int {
+    func spaces(from start: Int, stopAfterLineEnds: Bool, keepsFinal: Bool = false) -> Int {
         var i = start
         var last = start
         var lineEnd: Int?
@@ -235,6 +237,7 @@ struct ScannerCursor {
             i += width
             if text[last] == 0x0A || text[last] == 0x0D { lineEnd = i }
         }
+        if keepsFinal, i == end { return i }
         if stopAfterLineEnds, let lineEnd { return lineEnd }
         return i == end || last == start ? i : last
     }

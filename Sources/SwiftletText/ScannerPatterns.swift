@@ -9,6 +9,9 @@ extension Scanner {
     static let gpt2 = Scanner(family: .gpt2, contractions: .small)
     /// Llama 3's pattern, the one of `cl100k_base` without possessive quantifiers.
     static let llama3 = Scanner(family: .cl100k, contractions: .folded, numberLimit: 3)
+    /// The pattern of `cl100k_base` in tiktoken, which takes spaces at the end of the text first.
+    static let cl100k = Scanner(
+        family: .cl100k, contractions: .folded, numberLimit: 3, keepsFinalSpaces: true)
     /// Qwen 2's pattern.
     static let qwen2 = Scanner(family: .cl100k, contractions: .folded, numberLimit: 1)
     /// Qwen 3.5's pattern.
@@ -23,6 +26,11 @@ extension Scanner {
     /// Scanners by the exact text of the patterns that they stand for.
     static let known: [String: Scanner] = {
         var known = [#"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: gpt2]
+        // As tiktoken writes them; there a dollar sign is the end of the text.
+        known[#"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"#] = gpt2
+        known[
+            #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"#
+                + #"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#] = cl100k
         for (contraction, contractions) in contractionTexts {
             for (number, limit) in numberTexts {
                 let words = #"[^\r\n\p{L}\p{N}]?\p{L}+|"#

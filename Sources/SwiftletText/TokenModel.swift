@@ -4,6 +4,7 @@ enum TokenModel: Sendable {
     case scoredPair(ScoredPairModel)
     case unigram(UnigramModel)
     case wordPiece(WordPieceModel)
+    case greedy(GreedyModel)
 
     /// Whether no token and no merge reaches over the beginning of a run of U+2581, and the mark is a token.
     ///
@@ -12,7 +13,7 @@ enum TokenModel: Sendable {
         switch self {
         case .bytePair(let model): model.splitsBeforeSpaceMark
         case .scoredPair(let model): model.splitsBeforeSpaceMark
-        case .unigram, .wordPiece: false
+        case .unigram, .wordPiece, .greedy: false
         }
     }
 
@@ -39,6 +40,7 @@ enum TokenModel: Sendable {
         case .bytePair(let model): model.encode(text, vocabulary, into: &ids, &scratch)
         case .scoredPair(let model): model.encode(text, vocabulary, into: &ids, &scratch)
         case .unigram(let model): model.encode(text, vocabulary, into: &ids)
+        case .greedy(let model): model.encode(text, into: &ids)
         case .wordPiece(let model): model.encode(text, vocabulary, into: &ids, &scratch)
         }
     }

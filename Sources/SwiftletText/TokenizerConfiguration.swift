@@ -14,6 +14,8 @@ struct TokenizerConfiguration {
     var isLegacy: Bool?
     var addedTokens: [AddedToken] = []
     var chatTemplate: String?
+    /// The pattern that splits text, for vocabularies in the format of tiktoken.
+    var pattern: String?
 
     /// Knows nothing.
     init() {}
@@ -26,6 +28,7 @@ struct TokenizerConfiguration {
             addsBos = json["add_bos_token"]?.bool
             addsEos = json["add_eos_token"]?.bool
             isLegacy = json["legacy"]?.bool
+            pattern = json["pat_str"]?.string
             chatTemplate = Self.template(json["chat_template"])
             try readAddedTokens(json["added_tokens_decoder"], source: "\(directory)/tokenizer_config.json")
         }

@@ -112,9 +112,7 @@ package struct TokenizerFiles {
 
     private func preTokenizer(to json: inout JSONWriter) throws(SwiftletError) {
         let name = file["tokenizer.ggml.pre"]?.string ?? "default"
-        guard let rule = PreTokenizerNames.rules[name.isEmpty ? "default" : name], rule.isByteLevel,
-            !rule.dropsRest
-        else {
+        guard let rule = PreTokenizerNames.rules[name.isEmpty ? "default" : name], rule.isByteLevel else {
             throw SwiftletError(
                 .unsupported, "\(file.path): tokenizer.ggml.pre '\(name)' cannot be written as tokenizer.json"
             )
