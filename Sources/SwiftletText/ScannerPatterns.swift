@@ -26,11 +26,6 @@ extension Scanner {
     /// Scanners by the exact text of the patterns that they stand for.
     static let known: [String: Scanner] = {
         var known = [#"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#: gpt2]
-        // As tiktoken writes them; there a dollar sign is the end of the text.
-        known[#"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"#] = gpt2
-        known[
-            #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"#
-                + #"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#] = cl100k
         for (contraction, contractions) in contractionTexts {
             for (number, limit) in numberTexts {
                 let words = #"[^\r\n\p{L}\p{N}]?\p{L}+|"#
@@ -59,6 +54,13 @@ extension Scanner {
         }
         return known
     }()
+
+    /// Scanners by the patterns that only tiktoken has; a dollar sign in them is the end of the text.
+    static let tiktoken: [String: Scanner] = [
+        #"'(?:[sdmt]|ll|ve|re)| ?\p{L}++| ?\p{N}++| ?[^\s\p{L}\p{N}]++|\s++$|\s+(?!\S)|\s"#: gpt2,
+        #"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}++|\p{N}{1,3}+| ?[^\s\p{L}\p{N}]++[\r\n]*+"#
+            + #"|\s++$|\s*[\r\n]|\s+(?!\S)|\s"#: cl100k,
+    ]
 
     private static let contractionTexts: [(String, Contractions)] = [
         ("(?i:'s|'t|'re|'ve|'m|'ll|'d)", .folded),

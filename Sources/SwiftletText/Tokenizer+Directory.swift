@@ -27,7 +27,7 @@ extension Tokenizer {
             return isRanked
                 ? try load(tiktoken: model, configuration) : try load(sentencePiece: model, configuration)
         }
-        let names = try System.names(in: directory)
+        let names = (try? System.names(in: directory)) ?? []
         let ranked = names.filter { $0.hasSuffix(".tiktoken") || $0 == "tiktoken.model" }.sorted()
         guard let name = ranked.first else {
             throw SwiftletError(

@@ -132,7 +132,9 @@ extension Tokenizer {
         }
         let known = TiktokenEncoding.find(path: path, count: tokens.count)
         let step: PreTokenizerStep
-        if let pattern = configuration.pattern {
+        if let scanner = configuration.pattern.flatMap({ Scanner.tiktoken[$0] }) {
+            step = .scan(scanner)
+        } else if let pattern = configuration.pattern {
             step = try .split(at: pattern, .removed, inverted: true, source: path)
         } else if let scanner = known?.scanner {
             step = .scan(scanner)

@@ -144,6 +144,8 @@ def post_processors(ids):
     yield {"type": "Sequence", "processors": [{**template, "single": [special(cls), text]}, {**template, "single": [text, special(sep)]}]}
 
 
+# Whether to train vocabularies of a fifth of the size.
+SIZES = {"small": False}
 MODELS = ["BPE", "BPE-bytes", "BPE-fuse", "BPE-whole", "BPE-prefix", "BPE-suffix", "BPE-nounk", "WordPiece", "WordPiece-short", "WordLevel",
           "Unigram", "Unigram-bytes", "Unigram-nounk"]
 PRECOMPILED = {}
@@ -189,7 +191,7 @@ def field(data, wanted):
     return b""
 
 
-def common(texts, count=250):
+def common(texts, count):
     """The texts without their rarer characters."""
     counts = collections.Counter("".join(texts))
     kept = {character for character, _ in counts.most_common(count)}
@@ -203,21 +205,23 @@ def train(kind, normalizer, pre_tokenizer, texts):
     decoration = {"prefix": {"continuing_subword_prefix": "##"}, "suffix": {"end_of_word_suffix": "</w>"}}.get(variant, {})
     unknown = {} if variant == "nounk" else {"unk_token": "<unk>"}
     shared = {"special_tokens": specials, "show_progress": False}
+    scale = 5 if SIZES["small"] else 1
+    letters = 350 // scale
     model, trainer = {
         "BPE": lambda: (models.BPE(**unknown, **decoration),
-                        trainers.BpeTrainer(vocab_size=700, limit_alphabet=350, max_token_length=20, **shared, **decoration)),
+                        trainers.BpeTrainer(vocab_size=700 // scale, limit_alphabet=letters, max_token_length=20, **shared, **decoration)),
         "WordPiece": lambda: (models.WordPiece(unk_token="<unk>", max_input_chars_per_word=5 if variant else 100),
-                              trainers.WordPieceTrainer(vocab_size=900, limit_alphabet=350, **shared)),
-        "WordLevel": lambda: (models.WordLevel(unk_token="<unk>"), trainers.WordLevelTrainer(vocab_size=600, **shared)),
+                              trainers.WordPieceTrainer(vocab_size=900 // scale, limit_alphabet=letters, **shared)),
+        "WordLevel": lambda: (models.WordLevel(unk_token="<unk>"), trainers.WordLevelTrainer(vocab_size=600 // scale, **shared)),
         "Unigram": lambda: (models.Unigram(),
-                            trainers.UnigramTrainer(vocab_size=1000, unk_token="<unk>", max_piece_length=8, **shared)),
+                            trainers.UnigramTrainer(vocab_size=1000 // scale, unk_token="<unk>", max_piece_length=8, **shared)),
     }[name]()
     tokenizer = Tokenizer(model)
     whole = json.loads(tokenizer.to_str())
     whole["normalizer"], whole["pre_tokenizer"] = normalizer, pre_tokenizer
     tokenizer = Tokenizer.from_str(json.dumps(whole))
     if name == "Unigram":
-        texts = common(texts)  # this trainer puts every character of the texts into the vocabulary
+        texts = common(texts, 250 // scale)  # this trainer puts every character of the texts into the vocabulary
     tokenizer.train_from_iterator(texts, trainer)
     whole = json.loads(tokenizer.to_str())
     model = whole["model"]

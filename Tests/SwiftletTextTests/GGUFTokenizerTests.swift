@@ -126,7 +126,7 @@ struct GGUFTokenizerTests {
     func refusals() {
         let a = GGUFValue(["a"])
         expect(.missing, "tokenizer.ggml.model", [])
-        expect(.unsupported, "'rwkv'", [("model", GGUFValue("rwkv")), ("tokens", a)])
+        expect(.unsupported, "'plamo2'", [("model", GGUFValue("plamo2")), ("tokens", a)])
         expect(.missing, "tokens", [("model", GGUFValue("llama"))])
         expect(.missing, "tokens", [("model", GGUFValue("llama")), ("tokens", GGUFValue([Int32(1)]))])
         expect(.malformed, "'a'", [("model", GGUFValue("llama")), ("tokens", GGUFValue(["a", "a"]))])
