@@ -17,6 +17,9 @@ public final class KVSequence {
     /// Tokens seen, which is the position of the next one. Dropped rows still count.
     public private(set) var length = 0
 
+    /// What adapters change of the model for this sequence; set before its first token, for rows are good for no other.
+    package var weightChanges: WeightChanges?
+
     /// The most bytes of rows, positions and evidence that were ever held at once.
     public var peakBytes: Int { max(pastPeakBytes, heldBytes) }
     /// The most bytes when rows were added or dropped.
@@ -84,6 +87,7 @@ public final class KVSequence {
         format = other.format
         rope = other.rope
         fittedLength = other.fittedLength
+        weightChanges = other.weightChanges
         pool = other.pool
         length = other.length
         kernels = other.kernels

@@ -19,6 +19,8 @@ public final class Model: Sendable {
     /// The common form that the model's chat template was recognised as; see ``chatTemplate(named:)``.
     public let chatFormat: ChatFormat
     package let network: any LanguageModel
+    /// What adapters have to know about it.
+    package let adapterTarget: AdapterTarget
     let embeddingDefaults: EmbeddingDefaults
     /// What was found out about the vocabulary for grammars.
     let constraints = GrammarConstraints()
@@ -55,6 +57,7 @@ public final class Model: Sendable {
 
     package init(_ source: ModelSource, name: String, needsTokenizer: Bool = true) throws(SwiftletError) {
         network = try ModelRegistry.architecture(of: source).load(source)
+        adapterTarget = try AdapterTarget(source, network)
         configuration = network.configuration
         embeddingDefaults = try EmbeddingDefaults(of: source)
         self.name = name

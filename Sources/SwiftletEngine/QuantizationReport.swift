@@ -103,11 +103,14 @@ extension Quantization {
     ///   - model: a GGUF file, a Hugging Face directory or a hub name; `nil` is the built-in model.
     ///   - path: the new file; one that is there is replaced.
     ///   - threadCount: threads that share the work; `nil` is one per physical core.
+    ///   - adapters: paths of adapters as in ``Model/adapter(at:)``, which are merged into the weights first, and their
+    ///     scales.
     ///   - progress: called with the numbers converted so far and their total; answers whether to go on.
     /// - Returns: `nil` if `progress` ended it; then there is no new file.
     /// - Throws: what opening and writing throw; `.invalidArgument` for a number of threads below 1 or above 1024.
     public func convert(
         _ model: String?, to path: String, threadCount: Int? = nil,
+        merging adapters: [(path: String, scale: Float)] = [],
         progress: (_ done: Int, _ total: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> QuantizationReport? {
         if let threadCount, !(1...1_024).contains(threadCount) {
@@ -115,10 +118,23 @@ extension Quantization {
                 .invalidArgument, "the number of threads (-t) is \(threadCount); expected 1 to 1024")
         }
         let source = try ModelSource.named(model)
-        let plan = try plan(source)
+        var plan = try plan(source)
+        if !adapters.isEmpty, let changes = try Self.changes(adapters, of: source) { try plan.merge(changes) }
         var report = QuantizationReport(source: source.path, path: path)
         let pool = ThreadPool(threadCount: threadCount ?? ThreadPool.defaultThreadCount)
         let finished = try plan.write(to: path, pool: pool, progress: progress) { report.add($0, $1) }
         return finished ? report : nil
+    }
+
+    private static func changes(
+        _ adapters: [(path: String, scale: Float)], of source: ModelSource
+    ) throws(SwiftletError) -> WeightChanges? {
+        let model = try ModelRegistry.architecture(of: source).load(source)
+        let target = try AdapterTarget(source, model)
+        var parts: [(updates: [String: LowRankUpdate], scale: Float)] = []
+        for (path, scale) in adapters where scale != 0 {
+            parts.append((try LoRAAdapter(path: path, for: target).updates, scale))
+        }
+        return parts.isEmpty ? nil : WeightChanges(parts, identity: "merged")
     }
 }

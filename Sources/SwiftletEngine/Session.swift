@@ -23,6 +23,8 @@ public final class Session {
         public var promptCache: PromptCacheStore?
         /// How products with block formats treat their input.
         public var activations = ActivationPrecision.quantized
+        /// What changes the weights of the model.
+        public var adapters: [AdapterUse] = []
 
         /// Everything at its default.
         public init() {}
@@ -117,10 +119,12 @@ public final class Session {
                 "\(model.name) is an encoder: it turns texts into embeddings and writes none; choose another model"
             )
         }
-        return try KVSequence(
+        let sequence = try KVSequence(
             layout: try KVLayout(layers: model.network.cacheLayers, sharedBy: options.policy),
             format: options.policy.format ?? options.cacheFormat, rope: model.configuration.rope,
             scale: model.configuration.attentionScale, policy: options.policy, pool: pool, kernels: kernels)
+        sequence.weightChanges = WeightChanges(options.adapters)
+        return sequence
     }
 
     /// A session that goes on from where another one is, on its own.

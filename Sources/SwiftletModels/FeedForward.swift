@@ -48,14 +48,16 @@ struct FeedForward: Sendable {
     }
 }
 
-/// A weight matrix with an optional bias: `y = W·x + b`.
+/// A weight matrix with an optional bias: `y = W·x + b`, plus what adapters change for some sequences.
 struct Projection: Sendable {
+    let name: String
     let weight: Matrix  // [rows, columns]
     let bias: Vector?  // [rows]
 
     init(
         _ name: String, _ rows: Int, _ columns: Int, bias hasBias: Bool, _ loader: inout WeightLoader
     ) throws(SwiftletError) {
+        self.name = name
         weight = try loader.matrix("\(name).weight", rows, columns)
         bias = hasBias ? try loader.vector("\(name).bias", rows) : nil
     }
@@ -73,6 +75,7 @@ struct Projection: Sendable {
         pass.compute.linear(projections.map { ($0.projection.weight, $0.y) }, x)
         for (projection, y) in projections {
             if let bias = projection.bias { pass.compute.addBias(bias, to: y) }
+            pass.addChanges(of: projection.name, x, to: y)
         }
     }
 }

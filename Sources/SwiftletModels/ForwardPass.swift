@@ -33,6 +33,7 @@ package final class ForwardPass {
     private let segments: [Segment]
     private let positions: [Int32]
     private let angles: [[Angles]]  // per segment and rotation of its layers
+    private let changes: [(rows: Range<Int>, weights: WeightChanges)]
 
     /// Prepares the rotation of every row; the tables live in the workspace until the caller releases it.
     package init(segments: [Segment], positions: [Int32], compute: Compute, workspace: Workspace) {
@@ -40,6 +41,9 @@ package final class ForwardPass {
         self.positions = positions
         self.compute = compute
         self.workspace = workspace
+        changes = segments.compactMap { segment in
+            segment.sequence.weightChanges.map { (segment.rows, $0) }
+        }
         angles = segments.map { segment in
             segment.sequence.layout.ropes.map { rope in
                 let rope = rope ?? segment.sequence.rope
@@ -50,6 +54,20 @@ package final class ForwardPass {
                         UnsafeBufferPointer(rebasing: $0[segment.rows]), cosine: cosine.data, sine: sine.data)
                 }
                 return Angles(rope: rope, cosine: cosine, sine: sine)
+            }
+        }
+    }
+
+    /// Adds to `y` what the adapters of some sequences change of a layer, each on its own rows.
+    ///
+    /// - Parameters:
+    ///   - name: of the layer, such as `blk.0.attn_q`.
+    ///   - x: what went into it, `[rows, columns]`.
+    ///   - y: what came out, `[rows, outputs]`.
+    func addChanges(of name: String, _ x: Activations, to y: Activations) {
+        for (rows, weights) in changes {
+            for update in weights.updates[name] ?? [] {
+                compute.add(update, x.slice(rows), to: y.slice(rows), workspace)
             }
         }
     }

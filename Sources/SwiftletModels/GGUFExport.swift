@@ -44,6 +44,8 @@ package struct GGUFExport {
     package private(set) var metadata: [(key: String, value: GGUFValue)] = []
     /// All tensors in the order of the file.
     package private(set) var items: [Item] = []
+    /// What adapters add to weights while they are written.
+    package private(set) var changes: WeightChanges?
 
     /// Plans the new file.
     ///
@@ -88,6 +90,20 @@ package struct GGUFExport {
         }
     }
 
+    /// Merges adapters into the weights while they are written.
+    ///
+    /// - Throws: `.unsupported` for a layer that the new file stores as a part of another tensor.
+    package mutating func merge(_ changes: WeightChanges) throws(SwiftletError) {
+        let names = Set(items.filter { $0.weight.shape.count == 2 && $0.parts.count == 1 }.map(\.weight.name))
+        if let name = changes.updates.keys.sorted().first(where: { !names.contains("\($0).weight") }) {
+            throw SwiftletError(
+                .unsupported,
+                "the adapter changes '\(name)', which the file keeps as a part of another tensor; give the adapter "
+                    + "with --lora where the model is run")
+        }
+        self.changes = changes
+    }
+
     /// Bytes of all tensors in the new file.
     package var byteCount: Int {
         items.reduce(0) { $0 + (Tensor.byteCount(shape: $1.weight.shape, format: $1.format) ?? 0) }
@@ -118,7 +134,8 @@ package struct GGUFExport {
             var error = report == nil ? nil : ConversionError()
             for part in item.parts {
                 let converter = TensorConverter(
-                    part.tensor, to: item.format, order: part.order, name: item.weight.name, pool: pool)
+                    try changes?.merged(part.tensor, item.weight.name, pool) ?? part.tensor, to: item.format,
+                    order: part.order, name: item.weight.name, pool: pool)
                 let finished = try converter.forEachPiece(measuring: &error) {
                     (bytes, count) throws(SwiftletError) in
                     try writer.write(bytes)

@@ -157,7 +157,7 @@ package struct WeightLoader {
 
 extension Tensor {
     /// A copy of some ranges of rows, one after the other.
-    fileprivate func gathering(_ ranges: [Range<Int>]) -> Tensor {
+    func gathering(_ ranges: [Range<Int>]) -> Tensor {
         let count = ranges.reduce(0) { $0 + $1.count }
         var copy: [UInt8] = []
         for range in ranges { copy += slice(range).bytes }

@@ -8,7 +8,7 @@ struct PromptCacheKey {
     /// 32 hexadecimal digits.
     let text: String
 
-    /// Model, vocabulary, arithmetic, layers and their sharing, number formats, rotation and policy.
+    /// Model, vocabulary, arithmetic, layers and their sharing, number formats, rotation, policy and adapters.
     ///
     /// The arithmetic counts because sums have another order on another instruction set. Of the policy the settings
     /// count, whatever the words that it was written in, and what it read from files. A policy that only chooses which
@@ -30,6 +30,7 @@ struct PromptCacheKey {
         hash.combine("\(sequence.rope.pairing)")
         hash.combine(sequence.rope.attentionFactor.bitPattern)
         hash.combine(sequence.policy.settings)
+        if let changes = sequence.weightChanges { hash.combine(changes.identity) }
         text = hash.hexadecimal
     }
 

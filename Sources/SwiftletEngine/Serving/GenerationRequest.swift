@@ -13,6 +13,8 @@ public struct GenerationRequest: Sendable {
     public var policy = KVPolicy.full
     /// Number formats of cached rows, unless the policy chooses them; `nil` takes those of the scheduler.
     public var cacheFormat: KVFormat?
+    /// What changes the weights of the model; `nil` takes what the scheduler was made with.
+    public var adapters: [AdapterUse]?
     /// How many answers; they share the prompt's cache, and each takes a slot.
     public var choiceCount = 1
     /// The slot that has to do it; `nil` is any. A request for a slot that is busy lets others go before.

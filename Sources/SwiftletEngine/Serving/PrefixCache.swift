@@ -1,4 +1,5 @@
 import SwiftletCache
+import SwiftletTensor
 import SwiftletText
 
 /// Caches of requests that have ended, for others that begin alike.
@@ -13,10 +14,13 @@ struct PrefixCache {
         let owners: [Int]
         /// Settings of a policy that drops rows; `nil` for all that do not.
         let settings: String?
+        /// Adapters and their scales.
+        let changes: String?
 
         init(_ sequence: KVSequence) {
             format = sequence.format
             owners = sequence.layout.owners
+            changes = sequence.weightChanges?.identity
             settings = sequence.policy.prefixIsReusable ? nil : sequence.policy.settings
         }
     }

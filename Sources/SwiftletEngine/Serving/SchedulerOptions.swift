@@ -27,6 +27,8 @@ extension Scheduler {
         public var keptPromptBytes: Int?
         /// Where caches of prompts are kept on disk and found again; `nil` keeps none.
         public var promptCache: PromptCacheStore?
+        /// What changes the weights of the model for requests that do not say so themselves.
+        public var adapters: [AdapterUse] = []
         /// How products with block formats treat their input.
         public var activations = ActivationPrecision.quantized
 

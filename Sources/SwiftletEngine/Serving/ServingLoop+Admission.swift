@@ -133,6 +133,7 @@ extension ServingLoop {
         options.batchSize = setup.options.batchSize
         options.cacheFormat = job.request.cacheFormat ?? setup.options.cacheFormat
         options.policy = job.request.policy
+        options.adapters = job.request.adapters ?? setup.options.adapters
         return options
     }
 

@@ -79,6 +79,7 @@ extension ServingLoop {
         options.contextLength = setup.contextLength
         options.cacheFormat = format ?? setup.options.cacheFormat
         options.policy = policy
+        options.adapters = setup.options.adapters
         let sequence = try Session.sequence(setup.model, options, setup.kernels, setup.pool)
         let session = Session(setup.model, options, runner, sequence, ownsPool: false)
         try sequence.checkSnapshot()

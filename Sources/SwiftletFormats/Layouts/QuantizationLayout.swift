@@ -19,6 +19,7 @@ public struct QuantizationLayout: Hashable, Sendable {
         case compressedTensors(format: String, bits: Int)
     }
 
+    /// Who packed the weights, and the options that matter for reading them.
     public let method: Method
     /// What people call it, such as `GPTQ, 4 bits`.
     public let summary: String
