@@ -38,6 +38,7 @@ public struct AdapterUse: Sendable {
     /// 1 is what it was trained for; 0 leaves the model as it is.
     public var scale: Float
 
+    /// An adapter at a scale.
     public init(_ adapter: Adapter, scale: Float = 1) {
         self.adapter = adapter
         self.scale = scale
