@@ -24,7 +24,7 @@ struct SchedulingOptions: ParsableArguments {
     @Option(
         name: .customLong("kv-memory"), parsing: .unconditional,
         help: ArgumentHelp(
-            "Most memory of all caches, such as 2GiB; default: what all slots need, at most 80% of what is free.",
+            "Most memory of all caches, such as 2GiB; default: what all slots and one more need, at most 80% of what is free.",
             valueName: "size"),
         transform: Self.byteCount)
     var memoryBytes: Int?

@@ -53,7 +53,8 @@ public final class Scheduler: Sendable {
         let full = try Session.sequence(model, session, kernels, pool)
         let least = try full.mostBytes(reading: 1, generating: 0, chunk: 1)
         let whole = try full.mostBytes(reading: contextLength, generating: 0, chunk: options.batchSize)
-        let (all, overflow) = whole.multipliedReportingOverflow(by: options.slotCount)
+        // Kept prompts would never have room beside answers that may fill all slots; a page of each may be copied.
+        let (all, overflow) = (whole + full.pageBytes).multipliedReportingOverflow(by: options.slotCount + 1)
         let free = MemoryProbe.availableBytes ?? .max
         memoryBytes = options.memoryBytes ?? min(overflow ? .max : all, free / 5 * 4)
         guard memoryBytes >= least else {

@@ -15,7 +15,7 @@ extension Scheduler {
         /// Threads that share the work; `nil` is one per physical core.
         public var threadCount: Int?
         /// Most bytes of all caches, kept prompts included (`--kv-memory`); `nil` is what the full caches of all slots
-        /// take, but no more than four fifths of the memory that is free.
+        /// and one more take, but no more than four fifths of the memory that is free.
         public var memoryBytes: Int?
         /// Most requests that wait.
         public var queueLimit = 512

@@ -117,6 +117,17 @@ import Testing
         await scheduler.shutdown()
     }
 
+    @Test("with one slot and no bound a text that goes on finds its beginning")
+    func oneSlot() async throws {
+        let scheduler = try ServingFixture.scheduler(model) { $0.slotCount = 1 }
+        var request = try ServingFixture.request("o", EngineFixture.prompt(30), 4)
+        _ = try await scheduler.complete(request)
+        request.options.maxTokens = nil  // the whole context is promised
+        let again = try await scheduler.complete(request)
+        #expect(again.choices[0].end.statistics.reusedTokens == 29)
+        await scheduler.shutdown()
+    }
+
     @Test func nothingIsKept() async throws {
         let scheduler = try ServingFixture.scheduler(model) { $0.keepsPrompts = false }
         let request = try ServingFixture.request("n", EngineFixture.prompt(20))
