@@ -4,6 +4,7 @@ import argparse
 import ast
 import gettext
 import glob
+import itertools
 import json
 import os
 import random
@@ -199,24 +200,22 @@ def main():
 
     print(f"tokenizers {tokenizers.__version__}; MB/s of text by processor time, median of {options.rounds} rounds in turns")
     print(f"{'tokenizer':<12}{'text':<9}{'each':<8}{'swiftlet':>9}{'library':>9}{'ratio':>7}{'no offsets':>12}{'ratio':>7}")
-    for directory in directories:
-        for text in ("english", "mixed"):
-            path = f"{folder}/{text}.txt"
-            for size in (8000, 0):
-                times = {"swiftlet": [], "library": [], "fast": []}
-                for _ in range(options.rounds):
-                    count, seconds = measured([options.tool, "time", "-m", directory, path, str(size)])
-                    times["swiftlet"].append(seconds)
-                    for kind in ("library", "fast"):
-                        same, seconds = measured([sys.executable, __file__, "--tool", "", "--folder", folder, "--library",
-                                                  directory, path, str(size), kind])
-                        times[kind].append(seconds)
-                        if same != count:
-                            sys.exit(f"{directory}, {text}: {count} tokens, but the library has {same}")
-                speed = {kind: os.path.getsize(path) / 1e6 / statistics.median(values) for kind, values in times.items()}
-                print(f"{os.path.basename(directory):<12}{text:<9}{'8 kB' if size else 'whole':<8}{speed['swiftlet']:>9.1f}"
-                      f"{speed['library']:>9.2f}{speed['swiftlet'] / speed['library']:>6.1f}x{speed['fast']:>12.2f}"
-                      f"{speed['swiftlet'] / speed['fast']:>6.1f}x", flush=True)
+    for size, directory, text in itertools.product((8000, 0), directories, ("english", "mixed")):
+        path = f"{folder}/{text}.txt"
+        times = {"swiftlet": [], "library": [], "fast": []}
+        for _ in range(options.rounds):
+            count, seconds = measured([options.tool, "time", "-m", directory, path, str(size)])
+            times["swiftlet"].append(seconds)
+            for kind in ("library", "fast"):
+                same, seconds = measured([sys.executable, __file__, "--tool", "", "--folder", folder, "--library", directory, path,
+                                          str(size), kind])
+                times[kind].append(seconds)
+                if same != count:
+                    sys.exit(f"{directory}, {text}: {count} tokens, but the library has {same}")
+        speed = {kind: os.path.getsize(path) / 1e6 / statistics.median(values) for kind, values in times.items()}
+        print(f"{os.path.basename(directory):<12}{text:<9}{'8 kB' if size else 'whole':<8}{speed['swiftlet']:>9.1f}"
+              f"{speed['library']:>9.2f}{speed['swiftlet'] / speed['library']:>6.1f}x{speed['fast']:>12.2f}"
+              f"{speed['swiftlet'] / speed['fast']:>6.1f}x", flush=True)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,8 @@ struct BytePairModel: Sendable {
     var endOfWordSuffix: [UInt8] = []
     /// See ``TokenModel/splitsBeforeSpaceMark``.
     var splitsBeforeSpaceMark = false
+    /// See ``TokenModel/isolatesLineFeeds``.
+    var isolatesLineFeeds = false
     /// Words of nothing but line breaks are not split if they are a token.
     var keepsLineBreakRuns = false
     /// Texts that merges make but that are no token of the file, numbered from ``virtualStart``.

@@ -40,6 +40,8 @@ struct ScoredPairModel: Sendable {
     var userDefined = ByteTrie()
     /// See ``TokenModel/splitsBeforeSpaceMark``.
     var splitsBeforeSpaceMark = false
+    /// See ``TokenModel/isolatesLineFeeds``.
+    private(set) var isolatesLineFeeds = false
 
     /// Finds out whether words can be encoded one by one.
     mutating func findSplits(_ vocabulary: Vocabulary) {
@@ -49,6 +51,14 @@ struct ScoredPairModel: Sendable {
         splitsBeforeSpaceMark = !(0..<TokenID(vocabulary.idBound)).contains { id in
             vocabulary.text(of: id).map { SentencePieceNormalizer.hasInnerMark(Array($0)) } ?? false
         }
+        let hasLineFeed =
+            vocabulary.id(of: [0x0A]).map { $0 != unknown }
+            ?? (byteTokens.count == 256 && !byteTokens.contains(-1))
+        isolatesLineFeeds =
+            hasLineFeed
+            && !(0..<TokenID(vocabulary.idBound)).contains { id in
+                vocabulary.text(of: id).map { $0.count > 1 && $0.contains(0x0A) } ?? false
+            }
     }
 
     /// Appends the tokens of `text`.

@@ -17,6 +17,15 @@ enum TokenModel: Sendable {
         }
     }
 
+    /// Whether every line feed is a token of its own, or a byte token, that nothing merges with.
+    var isolatesLineFeeds: Bool {
+        switch self {
+        case .bytePair(let model): model.isolatesLineFeeds
+        case .scoredPair(let model): model.isolatesLineFeeds
+        case .unigram, .wordPiece, .greedy: false
+        }
+    }
+
     /// Appends the tokens of one word.
     ///
     /// - Parameters:

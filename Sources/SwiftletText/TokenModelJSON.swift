@@ -9,6 +9,8 @@ struct TokenModelJSON {
     private(set) var vocabulary = Vocabulary()
     /// Whether a merge reaches over the beginning of a run of U+2581.
     private var mergesCrossSpaceMark = false
+    /// Whether a line feed is part of a merge.
+    private var mergesLineFeeds = false
     /// Whether two ids have the same text.
     private(set) var repeatsTexts = false
 
@@ -103,6 +105,10 @@ struct TokenModelJSON {
         model.splitsBeforeSpaceMark =
             isPlain && !isByteLevel && !mergesCrossSpaceMark
             && vocabulary.id(of: SentencePieceNormalizer.spaceMark) != nil
+        let hasLineFeed =
+            vocabulary.id(of: [0x0A]) != nil
+            || model.byteTokens.count == 256 && !model.byteTokens.contains(-1)
+        model.isolatesLineFeeds = model.splitsBeforeSpaceMark && !mergesLineFeeds && hasLineFeed
         model.prepare(vocabulary)
         return model
     }
@@ -114,7 +120,7 @@ struct TokenModelJSON {
         var table = MergeTable(capacity: list.count)
         var joined: [UInt8] = []
         var rank: UInt32 = 0
-        var crosses = false
+        var (crosses, joinsLines) = (false, false)
         for element in list.elements {
             if element.withUTF8({ $0.starts(with: "#version".utf8) }) == true { continue }
             let merge = Self.withPair(element) { left, right -> (TokenID, TokenID, TokenID)? in
@@ -125,6 +131,7 @@ struct TokenModelJSON {
                 joined.append(contentsOf: left)
                 joined.append(contentsOf: right[prefixLength...])
                 crosses = crosses || SentencePieceNormalizer.isMarkBoundary(left, right)
+                joinsLines = joinsLines || joined.contains(0x0A)
                 return vocabulary.id(of: joined).map { (a, b, $0) }
             }
             guard let merge else {
@@ -137,7 +144,7 @@ struct TokenModelJSON {
             table.insert(left, right, .init(rank: rank, id: id), keepingFirst: false)
             rank += 1
         }
-        mergesCrossSpaceMark = crosses
+        (mergesCrossSpaceMark, mergesLineFeeds) = (crosses, joinsLines)
         return table
     }
 

@@ -12,7 +12,7 @@ final class WordCache {
     static let longestWord = 32
     /// The most tokens that are kept for a word.
     static let mostTokens = 7
-    private static let setCount = 1 << 14
+    private static let setCount = 1 << 15
 
     /// A word in four numbers: with the length they hold all of its bytes.
     struct Key {
@@ -72,7 +72,7 @@ final class WordCache {
     private static let tokensOffset = 36
     private let entries: UnsafeMutablePointer<Entry>
 
-    /// Makes an empty table of 2 MiB, of which only what is used costs memory; `nil` if there is no memory.
+    /// Makes an empty table of 4 MiB, of which only what is used costs memory; `nil` if there is no memory.
     init?() {
         precondition(MemoryLayout<Entry>.stride == 64, "an entry is a cache line")
         guard let memory = calloc(2 * Self.setCount, MemoryLayout<Entry>.stride) else { return nil }

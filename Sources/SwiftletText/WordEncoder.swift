@@ -55,20 +55,29 @@ struct WordEncoder {
     func encode(_ word: UnsafeBufferPointer<UInt8>, into ids: inout [TokenID]) {
         guard let base = word.baseAddress, !word.isEmpty else { return }
         guard model.splitsBeforeSpaceMark else { return encodeWord(base, word.count, into: &ids) }
+        let isolates = model.isolatesLineFeeds
         var start = 0
         while start < word.count {
-            let end = Self.nextMark(base, after: start, to: word.count)
+            let end = Self.nextPart(base, after: start, to: word.count, isolatesLineFeeds: isolates)
             encodeWord(base + start, end - start, into: &ids)
             start = end
         }
     }
 
-    /// The first place behind `start` where a run of U+2581 begins, or `end`.
-    private static func nextMark(_ text: UnsafePointer<UInt8>, after start: Int, to end: Int) -> Int {
+    /// The first place behind `start` where a run of U+2581 begins, or a line feed begins or ends, or `end`.
+    private static func nextPart(
+        _ text: UnsafePointer<UInt8>, after start: Int, to end: Int, isolatesLineFeeds: Bool
+    ) -> Int {
         var i = start
+        if isolatesLineFeeds, text[i] == 0x0A { return i + 1 }
         while i + 2 < end, text[i] == 0xE2, text[i + 1] == 0x96, text[i + 2] == 0x81 { i += 3 }
         while i + 2 < end {
             if text[i] == 0xE2, text[i + 1] == 0x96, text[i + 2] == 0x81 { return i }
+            if isolatesLineFeeds, text[i] == 0x0A { return i }
+            i += 1
+        }
+        while isolatesLineFeeds, i < end {
+            if text[i] == 0x0A { return i }
             i += 1
         }
         return end
