@@ -5,7 +5,7 @@ import SwiftletTensor
 ///
 /// Special tokens come first: the id of a token is its rank plus their number.
 ///
-/// Source: `tekken.py` of mistral-common 1.8 for the fields and for what holds where the file is silent.
+/// Source: `tekken.py` of mistral-common 1.13 for the fields and for what holds where the file is silent.
 private struct TekkenFile {
     private static let unnamed = 1000
     /// The first special tokens of files that do not list them.

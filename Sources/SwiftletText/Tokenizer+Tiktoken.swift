@@ -2,7 +2,7 @@ import SwiftletTensor
 
 /// The vocabularies that are published as lists of ranks, which say nothing about how text is split.
 ///
-/// Source: `openai_public.py` of tiktoken 0.13 and the tokenizers of Llama 3, Qwen and Kimi K2.
+/// Source: `openai_public.py` of tiktoken 0.14 and the tokenizers of Llama 3, Qwen and Kimi K2.
 struct TiktokenEncoding {
     /// Names of files without their ending.
     let names: [String]
