@@ -119,6 +119,8 @@ struct BenchModel: ParsableCommand {
         transform: FlagValues.seed)
     var seed = Seed(value: 1)
 
+    @OptionGroup var adapters: AdapterOptions
+
     @Flag(help: "Measure the machine's bandwidth and arithmetic first.") var ceiling = false
 
     @Option(
@@ -170,7 +172,9 @@ struct BenchModel: ParsableCommand {
         for name in names.isEmpty ? [nil] : names.map(Optional.some) {
             let model = try Model.load(name, needsTokenizer: false)
             let policies = try policies(for: model)
-            for benchmark in benchmarks {
+            let uses = try adapters.uses(for: model)
+            for var benchmark in benchmarks {
+                benchmark.options.adapters = uses
                 guard let results = try measure(benchmark, policies, model) else { return false }
                 for result in results { try Console.write(table.row(result)) }
             }

@@ -58,6 +58,7 @@ struct EvalNeedle: ParsableCommand {
         let loaded = try Model.load(model.choice.model)
         var options = try model.sessionOptions()
         options.policy = try model.policy.policy(for: loaded)
+        options.adapters = try model.adapters.uses(for: loaded)
         let context = options.contextLength ?? loaded.configuration.contextLength
         let runner = try TaskRunner(loaded, options, style: put.style)
         let plan = try plan(context: context, runner)

@@ -48,6 +48,7 @@ struct EvalTasks: ParsableCommand {
         let loaded = try Model.load(model.choice.model)
         var options = try model.sessionOptions()
         options.policy = try model.policy.policy(for: loaded)
+        options.adapters = try model.adapters.uses(for: loaded)
         let runner = try TaskRunner(loaded, options, style: put.style)
         let (cases, skipped) = try fitting(read.cases, runner)
         Interrupt.listen()

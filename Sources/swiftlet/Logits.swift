@@ -37,6 +37,7 @@ struct Logits: ParsableCommand {
         options.activations = .exact
         let loaded = try Model.load(model.choice.model, needsTokenizer: false)
         options.policy = try model.policy.policy(for: loaded)
+        options.adapters = try model.adapters.uses(for: loaded)
         let session = try Session(loaded, options)
         if isJSON {
             try printJSON(ids, session)

@@ -18,6 +18,7 @@ struct ModelOptions: ParsableArguments {
     @OptionGroup var compute: ComputeOptions
     @OptionGroup var cache: CacheFormatOptions
     @OptionGroup var policy: CachePolicyOptions
+    @OptionGroup var adapters: AdapterOptions
 
     func validate() throws {
         try SwiftletError.asUsageError { () throws(SwiftletError) in try sessionOptions().validate() }
@@ -33,6 +34,7 @@ struct ModelOptions: ParsableArguments {
         var options = try sessionOptions()
         options.promptCache = try promptCache?.store()
         options.policy = try policy.policy(for: model)
+        options.adapters = try adapters.uses(for: model)
         return try Session(model, options)
     }
 

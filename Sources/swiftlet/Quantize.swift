@@ -14,6 +14,7 @@ struct Quantize: ParsableCommand {
               swiftlet quantize model-directory model-q8_0.gguf --type q8_0
               swiftlet quantize model-f16.gguf model-q4.gguf --type q4_K_M --tensor-type ffn_down=q8_0
               swiftlet quantize org/name model.gguf --type q5_1 --output-tensor-type f16 --json
+              swiftlet quantize base merged.gguf --type f16 --lora-scaled adapter:0.5
             """)
 
     @Argument(help: "GGUF file, Hugging Face directory, or hub name.", completion: .file()) var input: String
@@ -43,6 +44,8 @@ struct Quantize: ParsableCommand {
         help: ArgumentHelp("Format of the output matrix.", valueName: "type"))
     var outputType: String?
 
+    @OptionGroup(title: "Adapters to merge") var adapters: AdapterOptions
+
     @Flag(help: "Use one type for all matrices, the output matrix included.") var pure = false
 
     @Option(
@@ -70,7 +73,9 @@ struct Quantize: ParsableCommand {
         }
         Interrupt.listen()
         var bar = ProgressBar("Writing \(output)", total: 100)
-        let report = try quantization.convert(input, to: output, threadCount: threads) { done, total in
+        let report = try quantization.convert(
+            input, to: output, threadCount: threads, merging: try adapters.paths()
+        ) { done, total in
             bar.update(Int(100 * Double(done) / Double(max(total, 1))))
             return !Interrupt.isRequested
         }

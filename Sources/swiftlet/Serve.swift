@@ -118,12 +118,12 @@ struct Serve: ParsableCommand {
         var sampling = loaded.generationDefaults.sampling
         self.sampling.apply(to: &sampling)
         return try Engine(
-            try Scheduler(loaded, try schedulerOptions()), template: template,
+            try Scheduler(loaded, try schedulerOptions(loaded)), template: template,
             toolTemplate: chatTemplate.isGiven ? nil : try? loaded.chatTemplate(named: "tool_use"),
             sampling: sampling)
     }
 
-    private func schedulerOptions() throws(SwiftletError) -> Scheduler.Options {
+    private func schedulerOptions(_ loaded: Model) throws(SwiftletError) -> Scheduler.Options {
         let session = try model.sessionOptions()
         var options = Scheduler.Options()
         scheduling.apply(to: &options)
@@ -132,6 +132,7 @@ struct Serve: ParsableCommand {
         options.batchSize = session.batchSize
         options.cacheFormat = session.cacheFormat
         options.promptCache = try promptCache.store()
+        options.adapters = try model.adapters.uses(for: loaded)
         try options.validate()
         return options
     }
