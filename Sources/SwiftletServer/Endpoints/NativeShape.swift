@@ -147,7 +147,14 @@ struct GenerationSettings {
         json.member("timings_per_token", asked?.showsTimings ?? false)
         json.member("post_sampling_probs", asked?.logprobsAreDrawn ?? false)
         json.key("lora")
-        json.array { _ in }
+        json.array { json in
+            for (id, use) in (asked?.adapters ?? []).enumerated() where use.scale != 0 {
+                json.object { json in
+                    json.member("id", id)
+                    json.member("scale", Double(use.scale))
+                }
+            }
+        }
         json.member("n_ctx", engine.scheduler.contextLength)
     }
 

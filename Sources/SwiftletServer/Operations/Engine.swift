@@ -16,6 +16,8 @@ public struct Engine: Sendable {
     let callStyle: CallStyle
     let tokenizer: Tokenizer
     let defaults: GenerationOptions
+    /// What changes the weights, by the numbers that requests use.
+    let adapters: AdapterScales
     /// When it was ready, in seconds since 1970.
     let created: Int
 
@@ -33,6 +35,7 @@ public struct Engine: Sendable {
                 .missing, "\(scheduler.model.name) has no tokenizer, so it cannot be served")
         }
         self.scheduler = scheduler
+        adapters = AdapterScales(scheduler.options.adapters)
         self.template = template
         self.toolTemplate = toolTemplate ?? template
         self.tokenizer = tokenizer

@@ -105,8 +105,14 @@ extension RouteTable {
     }
 
     private static func slots(_ context: ServerContext) -> [Route] {
-        let slots = SlotEndpoints(context: context)
+        let slots = SlotEndpoints(context: context), adapters = AdapterEndpoints(context: context)
         return [
+            Route(.get, "/lora-adapters", "The adapters and their scales.") { r throws(APIError) in
+                try adapters.list(r)
+            },
+            Route(.post, "/lora-adapters", "Set the scales of adapters for requests that do not say.") {
+                r throws(APIError) in try adapters.set(r)
+            },
             Route(.get, "/slots", "What every slot does.") { r throws(APIError) in try slots.list(r) },
             Route(.post, "/slots/*", "Save, restore or erase the cache of a slot.") {
                 r async throws(APIError) in try await slots.act(r)
@@ -121,7 +127,7 @@ extension RouteTable {
     private static func missing(_ info: InfoEndpoints) -> [Route] {
         let others = [
             ("/infill", "texts to be filled in"), ("/reranking", "ranking"), ("/rerank", "ranking"),
-            ("/v1/rerank", "ranking"), ("/v1/reranking", "ranking"), ("/lora-adapters", "adapters"),
+            ("/v1/rerank", "ranking"), ("/v1/reranking", "ranking"),
             ("/v1/audio/speech", "speech"), ("/v1/audio/transcriptions", "speech"),
             ("/v1/images/generations", "images"), ("/v1/moderations", "moderation"),
             ("/props", "settings that change while it runs"),

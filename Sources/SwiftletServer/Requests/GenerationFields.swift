@@ -10,6 +10,7 @@ struct GenerationFields: Sendable {
     var options: GenerationOptions
     var policy: KVPolicy
     var cacheFormat: KVFormat?
+    var adapters: [AdapterUse]
     var choiceCount = 1
     /// The slot that has to do it.
     var slot: Int?
@@ -43,6 +44,11 @@ struct GenerationFields: Sendable {
         model = try fields.string("model")
         policy = try Self.policy(&fields, engine, settings)
         cacheFormat = try Self.cacheFormat(&fields, engine.scheduler.options.cacheFormat)
+        if let list = try fields.array("lora", maximum: 1_024) {
+            adapters = try engine.adapters.uses(list, named: fields.path("lora"))
+        } else {
+            adapters = engine.adapters.uses
+        }
         try readSampling(&fields)
         try SamplingStages.refuseMissing(&fields)
         try SamplingStages.readOrder(&fields, &options.sampling)
@@ -220,6 +226,7 @@ struct GenerationFields: Sendable {
         var request = GenerationRequest(id: id, prompt: prompt, options: options)
         request.policy = policy
         request.cacheFormat = cacheFormat
+        request.adapters = adapters
         request.choiceCount = choiceCount
         request.slot = slot
         request.topLogprobs = topLogprobs

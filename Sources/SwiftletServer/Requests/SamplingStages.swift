@@ -87,9 +87,6 @@ enum SamplingStages {
         ])
         try fields.refuse("best_of", "answers are not ranked; ask for several with n")
         try fields.refuse("use_beam_search", "there is no beam search")
-        if let adapters = fields.value("lora"), adapters.count > 0 || adapters.kind != .array {
-            throw .refused(fields.path("lora"), "there are no adapters")
-        }
     }
 }
 
