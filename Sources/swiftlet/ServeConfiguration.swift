@@ -29,9 +29,10 @@ enum ServeConfiguration {
             "ubatch-size",
             "predict", "host", "port", "api-key", "api-key-file", "ssl-key-file", "ssl-cert-file",
             "cors-origins", "timeout", "shutdown-timeout", "body-limit", "sse-ping-interval", "alias", "tags",
-            "slot-save-path", "reasoning-format", "reasoning", "log-format", "log-level",
+            "slot-save-path", "reasoning-format", "reasoning", "log-format", "log-level", "pooling", "lora",
+            "lora-scaled",
         ].map { ($0, .value) }
-        + ["metrics", "verbose", "quiet"].map { ($0, .flag) }
+        + ["metrics", "verbose", "quiet", "embeddings"].map { ($0, .flag) }
         + ["jinja", "kv-unified", "cache-prompt", "slots", "ui"].map { ($0, .inversion) }
 
     /// Adds what file and environment say to the words behind `serve`.

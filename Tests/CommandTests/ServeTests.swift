@@ -57,7 +57,7 @@ extension CommandTests {
             for (name, _) in ServeConfiguration.flags { #expect(shown.contains(name), "\(name)") }
             let others: Set = ["config", "help", "version", "parallel"]
             let known = Set(ServeConfiguration.flags.map(\.name))
-            let aliases: Set = ["temperature", "typical-p", "n-predict", "np", "ub", "to"]
+            let aliases: Set = ["temperature", "typical-p", "n-predict", "np", "ub", "to", "embedding"]
             for name in shown where !name.hasPrefix("no-") {
                 #expect(known.contains(name) || others.contains(name) || aliases.contains(name), "\(name)")
             }
