@@ -18,6 +18,8 @@ import json
 import os
 import random
 import re
+import resource
+import signal
 import subprocess
 import sys
 import tempfile
@@ -348,6 +350,41 @@ def compare(tokenizer, program, directory, texts, draw):
     return counts, wrong, shown
 
 
+def alone(body):
+    """The answer of `body` from a process of its own with limits; `None` if it dies: the library may loop for ever."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        resource.setrlimit(resource.RLIMIT_AS, (6 << 30, 6 << 30))
+        signal.alarm(300)
+        with os.fdopen(writer, "w") as file:
+            file.write(json.dumps(body()))
+        os._exit(0)
+    os.close(writer)
+    with os.fdopen(reader) as file:
+        answer = file.read()
+    _, status = os.waitpid(child, 0)
+    return json.loads(answer) if status == 0 and answer else None
+
+
+def one(row, index, training, texts, options):
+    """A tokenizer, the number of answers and of differences, and the differences; or why the library refuses it."""
+    draw = random.Random(f"{options.seed} {index}")
+    try:
+        whole = build(row, training, draw)
+        tokenizer = Tokenizer.from_str(json.dumps(whole))
+    except BaseException as error:
+        return str(error) or "without a word"
+    with tempfile.TemporaryDirectory() as directory:
+        with open(f"{directory}/tokenizer.json", "w") as file:
+            json.dump(whole, file, ensure_ascii=False)
+        try:
+            return whole, *compare(tokenizer, options.program.split(), directory, texts, draw)
+        except (RuntimeError, ValueError) as error:
+            return whole, 1, 1, [("run", "", "", "", str(error))]
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seed", type=int, default=1)
@@ -367,21 +404,15 @@ def main():
     for index, row in enumerate(cases(training, draw, options.random)):
         if options.only not in row[0]:
             continue
-        own = random.Random(f"{options.seed} {index}")
-        try:
-            whole = build(row, training, own)
-            tokenizer = Tokenizer.from_str(json.dumps(whole))
-        except BaseException as error:
-            print(f"{index} {row[0]} ({row[1]}): the library refuses: {str(error)[:100]}")
-            continue
         texts = source.texts(options.texts)
-        with tempfile.TemporaryDirectory() as directory:
-            with open(f"{directory}/tokenizer.json", "w") as file:
-                json.dump(whole, file, ensure_ascii=False)
-            try:
-                count, wrong, shown = compare(tokenizer, options.program.split(), directory, texts, own)
-            except (RuntimeError, ValueError) as error:
-                count, wrong, shown = 1, 1, [("run", "", "", "", str(error))]
+        done = alone(lambda: one(row, index, training, texts, options))
+        if done is None:
+            print(f"{index} {row[0]} ({row[1]}): the library does not end, or takes all memory", flush=True)
+            continue
+        if isinstance(done, str):
+            print(f"{index} {row[0]} ({row[1]}): the library refuses: {done[:100]}", flush=True)
+            continue
+        whole, count, wrong, shown = done
         kind = row[0].split()[0]
         total = totals.setdefault(kind, [0, 0, 0])
         total[0] += 1
