@@ -19,15 +19,32 @@ final class ModelScratch: @unchecked Sendable {
 }
 
 /// Scratch memory that is not in use; several threads may take and return.
+///
+/// Only the first few keep words, however many threads encode at once, so that a server's memory stays small.
 final class ScratchPool: Sendable {
-    private static let limit = 8
-    private let idle = Mutex<[ModelScratch]>([])
+    private struct State {
+        var idle: [ModelScratch] = []  // those that remember words, which are never given up
+        var count = 0
+    }
+
+    private static let mostWordCaches = 2
+    private let state = Mutex(State())
 
     /// Calls `body` with scratch memory that nobody else uses meanwhile.
     func withScratch<R>(_ body: (ModelScratch) -> R) -> R {
-        let scratch = idle.withLock { $0.popLast() } ?? ModelScratch()
-        defer { idle.withLock { if $0.count < Self.limit { $0.append(scratch) } } }
+        let scratch = take()
+        defer { if scratch.cache != nil { state.withLock { $0.idle.append(scratch) } } }
         return body(scratch)
+    }
+
+    private func take() -> ModelScratch {
+        state.withLock { state in
+            if let scratch = state.idle.popLast() { return scratch }
+            guard state.count < Self.mostWordCaches else { return ModelScratch(remembersWords: false) }
+            let scratch = ModelScratch()
+            if scratch.cache != nil { state.count += 1 }
+            return scratch
+        }
     }
 }
 
