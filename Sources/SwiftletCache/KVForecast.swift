@@ -53,7 +53,7 @@ extension KVSequence {
             let rows = reaching[states[index].layer]
             layers.append(
                 try forecast(
-                    states[index], rows: rows, queries: queries[rows] ?? 0, of: count,
+                    states[index], rows: rows, chunk: chunk, queries: queries[rows] ?? 0, of: count,
                     budget: budgets?[index], adding: added))
         }
         let index = retrieval?.bytesNeeded(layers: states.map { $0.slot.shape }, length: count) ?? 0
@@ -109,14 +109,15 @@ extension KVSequence {
     }
 
     private func forecast(
-        _ state: KVLayerState, rows count: Int, queries: Int, of promptLength: Int, budget: Int?,
+        _ state: KVLayerState, rows count: Int, chunk: Int, queries: Int, of promptLength: Int, budget: Int?,
         adding added: Int
     ) throws(SwiftletError) -> KVLayerForecast {
         let shape = state.slot.shape
         let needs = policy.evicts ? policy.needs(promptLength: promptLength) : KVEvidence()
         let later = policy.evicts ? policy.decodeNeeds(promptLength: promptLength) : KVEvidence()
-        let counts = Array(repeating: count, count: shape.kvHeadCount)
-        let full = try shape.kvHeadCount * state.slot.byteCount(ofRows: count, aged: false)
+        let counts = Array(repeating: state.slot.rowsKept(of: count), count: shape.kvHeadCount)
+        let most = state.slot.mostRows(reading: count, chunk: chunk)
+        let full = try shape.kvHeadCount * state.slot.byteCount(ofRows: most, aged: false)
         let kept = try keptRows(state, counts, budget, adding: added)
         let rows = Int(kept.rows.rounded())
         let newest = later == needs ? queries : min(queries, later.windowQueries)
@@ -173,7 +174,7 @@ extension KVSequence {
     ///   - rows: that are cached, these tokens included.
     ///   - promptLength: tokens of the whole prompt.
     package func workspacePieces(tokens: Int, rows: Int, of promptLength: Int) -> [Int] {
-        guard let shape = layout.layers.first else { return [] }
+        guard let shape = layout.layers.first(where: { $0.content != .state }) else { return [] }
         let needs = policy.evicts ? policy.needs(promptLength: promptLength) : KVEvidence()
         let vectors = tokens * shape.headCount
         var pieces = format.isRotated ? [vectors * shape.keySize] : []

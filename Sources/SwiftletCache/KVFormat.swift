@@ -51,9 +51,14 @@ public struct KVFormat: Hashable, Sendable {
     /// Half precision, the default.
     public static let f16 = KVFormat(both: .f16)
 
+    /// The formats that a layer is stored in: states are exact.
+    func stored(_ shape: KVLayerShape) -> KVFormat { shape.content == .state ? .f32 : self }
+
     /// Bytes of one row of every KV head of a layer, or `nil` if a row does not fill whole blocks.
     public func rowBytes(_ shape: KVLayerShape) -> Int? {
-        guard let key = key.byteCount(of: shape.keySize), let value = value.byteCount(of: shape.valueSize)
+        let format = stored(shape)
+        guard let key = format.key.byteCount(of: shape.keySize),
+            let value = format.value.byteCount(of: shape.valueSize)
         else { return nil }
         return shape.kvHeadCount * (key + value)
     }

@@ -2,6 +2,17 @@ public import SwiftletTensor
 
 /// What one decoder layer asks of a cache.
 public struct KVLayerShape: Hashable, Sendable {
+    /// What a row of a layer is.
+    public enum Content: Hashable, Sendable {
+        /// A key and a value, which queries attend to.
+        case keyAndValue
+        /// What later tokens are computed from by themselves, such as the inputs of a short convolution: rows without
+        /// values that are not rotated and are stored exactly, whatever the format of the cache.
+        case state
+    }
+
+    /// What its rows are.
+    public private(set) var content = Content.keyAndValue
     /// Query heads; a multiple of ``kvHeadCount``.
     public var headCount: Int
     /// Key–value heads; query head `h` reads KV head `h / (headCount / kvHeadCount)`.
@@ -32,6 +43,13 @@ public struct KVLayerShape: Hashable, Sendable {
         self.keySize = keySize
         self.valueSize = valueSize
         self.window = window
+    }
+
+    /// A layer whose tokens see the states of the last `window` tokens, their own included.
+    public static func states(of size: Int, window: Int) -> KVLayerShape {
+        var shape = KVLayerShape(headCount: 1, kvHeadCount: 1, keySize: size, valueSize: 0, window: window)
+        shape.content = .state
+        return shape
     }
 
     /// Query heads per KV head.
@@ -94,6 +112,12 @@ public struct KVLayout: Hashable, Sendable {
                     .invalidArgument,
                     "the sharing map sends layer \(layer) to \(owner), which is not an earlier layer that "
                         + "keeps its own cache")
+            }
+            guard owner == layer || layers[layer].content == .keyAndValue else {
+                throw SwiftletError(
+                    .invalidArgument,
+                    "layer \(layer) keeps states of its own instead of keys and values, which no layer can share"
+                )
             }
             guard layers[owner] == layers[layer] else {
                 throw SwiftletError(

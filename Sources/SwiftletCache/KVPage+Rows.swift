@@ -111,6 +111,7 @@ extension KVPage {
         _ coding: KVCoding, _ numbers: UnsafePointer<Float>, at target: UnsafeMutableRawPointer, _ count: Int,
         _ kernels: Kernels
     ) {
+        guard count > 0 else { return }
         let written =
             switch coding {
             case .rows(let format):

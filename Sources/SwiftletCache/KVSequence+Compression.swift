@@ -105,7 +105,7 @@ extension KVSequence {
     /// Compresses every layer after a generated token, or before tokens are proposed.
     package func compressStep(phase: KVPhase, compute: Compute) throws(SwiftletError) {
         try moveSlowRows()
-        dropUnseenRows()
+        try dropUnseenRows()
         try dropRows(phase: phase, compute)
         try ageRows(compute)
     }

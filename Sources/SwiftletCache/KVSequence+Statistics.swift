@@ -86,7 +86,10 @@ extension KVSequence {
     package func bytesNeeded(reading count: Int) throws(SwiftletError) -> Int {
         let needs = policy.evicts ? policy.needs(promptLength: length + count) : KVEvidence()
         let evidence = states.map { $0.evidenceBytes(needs) }
-        let full = states.map { $0.maximumRowCount + count }
+        let full = states.map {
+            let all = $0.maximumRowCount + count
+            return $0.slot.shape.content == .state ? $0.slot.mostRows(reading: all, chunk: count) : all
+        }
         let whole = zip(states, evidence).map { rowBytes($0) + $1.perToken }
         let fixed = evidence.reduce(0) { $0 + $1.fixed }
         guard length == 0, policy.wantsLayerMajor, policy.hiddenRows == nil else {

@@ -1,18 +1,21 @@
-import SwiftletTensor
+package import SwiftletTensor
 
 /// Layers with a sliding window keep only what a later query can see.
 ///
 /// Rows leave a block of ``Kernels/blockRows`` at a time, so that what stays lies in the same blocks and attention gives
 /// the same bits as if nothing had left.
 extension KVSequence {
-    /// Drops the blocks of rows that have left every later query's window.
+    /// Drops the blocks of rows that have left every later query's window, and the pages of states that no later token sees.
     ///
     /// - Complexity: O(layers × KV heads) while no block has; otherwise the positions that stay are moved.
-    package func dropUnseenRows() {
-        guard !format.ages else { return }
+    package func dropUnseenRows() throws(SwiftletError) {
         for index in states.indices {
-            guard let window = states[index].slot.shape.window, !policy.evicts else { continue }
-            states[index].slot.dropBlocks(before: length - window + 1)
+            guard let window = states[index].slot.shape.window else { continue }
+            if states[index].slot.shape.content == .state {
+                try states[index].slot.dropStates(from: 0, seenFrom: length)
+            } else if !format.ages, !policy.evicts {
+                states[index].slot.dropBlocks(before: length - window + 1)
+            }
         }
     }
 
@@ -28,6 +31,23 @@ extension KVSequence {
 }
 
 extension KVSlot {
+    /// Rows that leave together.
+    private var rowsLeaving: Int { shape.content == .state ? KVPage.rowCapacity : Kernels.blockRows }
+
+    /// Rows of a KV head that stay of a text of so many tokens.
+    func rowsKept(of count: Int) -> Int {
+        guard let window = shape.window, movesRowsSingly else { return count }
+        return count - max(count - window + 1, 0) / rowsLeaving * rowsLeaving
+    }
+
+    /// Most rows of a KV head while a text is read, however it is cut into chunks of at most so many tokens.
+    func mostRows(reading count: Int, chunk: Int) -> Int {
+        guard let window = shape.window, movesRowsSingly else { return count }
+        let kept = window - 1 + rowsLeaving - 1
+        // Of the states of a chunk only those are added that stay.
+        return min(kept + (shape.content == .state ? min(chunk, kept) : chunk), count)
+    }
+
     /// The position of the oldest row, 0 if there is none.
     var firstPosition: Int { shape.kvHeadCount > 0 ? Int(oldestPosition ?? 0) : 0 }
 

@@ -14,6 +14,7 @@ package struct KVSlot {
     package init(
         _ shape: KVLayerShape, format: KVFormat, pool: KVPagePool, kernels: Kernels
     ) throws(SwiftletError) {
+        let format = format.stored(shape)
         let geometry = try KVPageGeometry(shape, format)
         self.shape = shape
         self.format = format
@@ -139,6 +140,13 @@ package struct KVSlot {
         var value = [Float](repeating: 0, count: shape.valueSize)
         heads[head].read(row, key: &key, value: &value)
         return (key, value)
+    }
+
+    /// The key of one row as floats, `[keySize]`; the layer has no values.
+    func readKey(_ row: Int, ofHead head: Int, into key: UnsafeMutablePointer<Float>) {
+        precondition(
+            row < heads[head].rowCount && shape.valueSize == 0, "row \(row) of \(heads[head].rowCount)")
+        heads[head].read(row, key: key, value: key)
     }
 
     /// The keys of one KV head, `[rows × keySize]`.

@@ -230,6 +230,9 @@ extension KVSequence {
             normals(&keys)
             normals(&values)
             try some.withUnsafeBufferPointer { some throws(SwiftletError) in
+                guard shape.content != .state else {
+                    return try append(states: keys, layer: layer, positions: some, phase: .prefill)
+                }
                 try append(layer: layer, keys: keys, values: values, positions: some)
             }
         }

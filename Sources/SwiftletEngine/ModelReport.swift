@@ -106,7 +106,7 @@ public struct ModelReport {
     public func cacheBytesPerToken(_ format: NumberFormat) -> Int? {
         guard let c = configuration else { return nil }
         var sum = 0
-        for shape in c.cacheLayers {
+        for shape in c.cacheLayers where shape.content != .state {
             guard let key = format.byteCount(of: shape.keySize),
                 let value = format.byteCount(of: shape.valueSize)
             else { return nil }

@@ -98,6 +98,33 @@ package final class ForwardPass {
         }
     }
 
+    /// Runs a causal convolution over the rows of every sequence and caches those that later tokens see.
+    ///
+    /// - Parameters:
+    ///   - x: what is convolved, `[rows, size]`; the layer's shape in the cache is that of
+    ///     ``KVLayerShape/states(of:window:)``.
+    ///   - taps: `[window, size]`, that of the newest row last.
+    ///   - bias: `[size]`; `nil` is 0.
+    ///   - y: overwritten, `[rows, size]`.
+    package func convolve(
+        layer: Int, _ x: Activations, taps: Vector, bias: Vector?, into y: Activations
+    ) throws(SwiftletError) {
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let earlier = workspace.take(max(taps.count / x.columns, 1) - 1, x.columns)
+        for segment in segments {
+            let rows = x.slice(segment.rows)
+            segment.sequence.readStates(
+                layer: layer, before: positions[segment.rows.lowerBound], into: earlier.data)
+            compute.convolve(rows, after: earlier, taps: taps, bias: bias, into: y.slice(segment.rows))
+            try positions.withUnsafeBufferPointer { positions throws(SwiftletError) in
+                try segment.sequence.append(
+                    states: rows.data, layer: layer,
+                    positions: UnsafeBufferPointer(rebasing: positions[segment.rows]), phase: segment.phase)
+            }
+        }
+    }
+
     /// - Parameter positions: up to which the queries see.
     private func attend(
         _ layer: Int, _ queries: Activations, _ positions: UnsafeBufferPointer<Int32>, _ output: Activations

@@ -90,7 +90,7 @@ extension Runner {
             try part.sequence.compressStep(phase: .decode, compute: compute)
             return
         }
-        if part.phase != .verify { part.sequence.dropUnseenRows() }
+        if part.phase != .verify { try part.sequence.dropUnseenRows() }
         if part.endsPrompt {
             try part.sequence.finishPrompt(phase: part.phase, compute: compute)
             try part.sequence.learnPrompt(compute)

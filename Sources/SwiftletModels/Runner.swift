@@ -25,7 +25,7 @@ package final class Runner {
     package init(model: any LanguageModel, compute: Compute) {
         self.model = model
         self.compute = compute
-        let attention = model.cacheLayers.map {
+        let attention = model.cacheLayers.filter { $0.content != .state }.map {
             Kernels.attendScratch(keySize: $0.keySize, valueSize: $0.valueSize)
         }
         compute.reserveScratch(
@@ -112,7 +112,7 @@ package final class Runner {
                 afterLayer?(layer, x)
             }
             sequence.advance(by: x.rows)
-            if phase != .verify { sequence.dropUnseenRows() }
+            if phase != .verify { try sequence.dropUnseenRows() }
             emitLogits(wanted == .last && end < tokens.count ? .none : wanted, x, positions, emit)
             done = end
             if !progress(done) { break }
