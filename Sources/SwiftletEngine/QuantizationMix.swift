@@ -154,7 +154,7 @@ extension QuantizationMix.Facts {
         architecture = values["general.architecture"]?.string ?? ""
         func number(_ key: String) -> Int? {
             let value = values["\(architecture).\(key)"]
-            return value?.int ?? value?.ints()?.first
+            return value?.int ?? value?.ints()?.max()  // of layers that have any
         }
         layerCount = number("block_count") ?? 0
         headCount = number("attention.head_count") ?? 1

@@ -7,6 +7,9 @@ extension DecoderConfiguration {
     package var cacheLayers: [KVLayerShape] {
         let costs: Vector? = if case .slopes(let slopes) = form.position { Vector(slopes) } else { nil }
         return windows.indices.map { layer in
+            if let convolution = form.convolution, convolution.layers[layer] {
+                return .states(of: hiddenSize, window: convolution.size)
+            }
             var shape = KVLayerShape(
                 headCount: headCount, kvHeadCount: kvHeadCount, keySize: headSize, valueSize: headSize,
                 window: windows[layer])
@@ -42,7 +45,9 @@ extension DecoderConfiguration {
         var norms = (form.hasFinalNorm ? 1 : 0) + (form.normalizesEmbeddings ? 1 : 0)
         norms += layerCount * normsPerLayer - (form.firstLayerHasAttentionNorm ? 0 : 1)
         all.append([norms, normWidth, hiddenSize])
-        all += attentionParameters.map { [layerCount] + $0 }
+        let convolutions = form.convolution?.layers.count { $0 } ?? 0
+        all += attentionParameters.map { [layerCount - convolutions] + $0 }
+        all += convolutionParameters.map { [convolutions] + $0 }
         for layer in 0..<layerCount { all += feedForwardParameters(layer) }
         var sum = 0
         for factors in all {
@@ -87,6 +92,13 @@ extension DecoderConfiguration {
         case .eachHead, .whole: parts.append([vectors, width + kvWidth])
         }
         return parts
+    }
+
+    private var convolutionParameters: [[Int]] {
+        guard let convolution = form.convolution else { return [] }
+        return [
+            [4, hiddenSize, hiddenSize], [convolution.size + (convolution.hasBias ? 5 : 0), hiddenSize],
+        ]
     }
 
     private func feedForwardParameters(_ layer: Int) -> [[Int]] {
@@ -138,6 +150,10 @@ extension DecoderConfiguration {
         let inner = layout.mark
         for size in attentionSizes.map({ rows * $0 }) + pieces { _ = layout.place(size) }
         layout.release(to: inner)
+        if let convolution = form.convolution {
+            for size in [3 * rows, rows, rows, convolution.size - 1] { _ = layout.place(size * hiddenSize) }
+            layout.release(to: inner)
+        }
         if form.residual != .sequential { _ = layout.place(rows * hiddenSize) }
         for size in feedForwardSizes { _ = layout.place(rows * size) }
         layout.release(to: mark)

@@ -25,6 +25,7 @@ extension DecoderForm {
         }
         try experts?.validate(c, source: source)
         try latent?.validate(source: source)
+        try convolution?.validate(c, source: source)
     }
 }
 
@@ -49,6 +50,19 @@ extension ExpertForm {
                 .malformed,
                 "\(source): \(used) experts from \(usedGroups) of \(groups) groups of \(count) experts; expected groups "
                     + "of equal size that hold enough")
+        }
+    }
+}
+
+extension ConvolutionForm {
+    fileprivate func validate(_ c: DecoderConfiguration, source: String) throws(SwiftletError) {
+        guard (1...1 << 10).contains(size) else {
+            throw SwiftletError(
+                .malformed, "\(source): a convolution over \(size) tokens; expected 1 to \(1 << 10)")
+        }
+        guard layers.count == c.layerCount else {
+            throw SwiftletError(
+                .malformed, "\(source): lists \(layers.count) kinds of layers for \(c.layerCount) layers")
         }
     }
 }

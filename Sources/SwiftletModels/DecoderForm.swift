@@ -104,6 +104,8 @@ public struct DecoderForm: Hashable, Sendable {
     public var experts: ExpertForm?
     /// Keys and values of one latent vector per token.
     public var latent: LatentForm?
+    /// Short convolutions in the place of attention in some layers.
+    public var convolution: ConvolutionForm?
     /// Whether a query sees the tokens after it.
     public var isBidirectional = false
 
@@ -161,6 +163,21 @@ public struct ExpertForm: Hashable, Sendable {
     /// Experts by their sizes.
     public init(count: Int, used: Int, innerSize: Int, layers: [Bool]) {
         (self.count, self.used, self.innerSize, self.layers) = (count, used, innerSize, layers)
+    }
+}
+
+/// Layers in which a gated convolution over the last few tokens takes the place of attention.
+public struct ConvolutionForm: Hashable, Sendable {
+    /// Tokens that a convolution sees, its own included.
+    public var size: Int
+    /// Layers that have one; the others attend.
+    public var layers: [Bool]
+    /// Whether it and its projections have biases.
+    public var hasBias: Bool
+
+    /// Convolutions by their size.
+    public init(size: Int, layers: [Bool], hasBias: Bool = false) {
+        (self.size, self.layers, self.hasBias) = (size, layers, hasBias)
     }
 }
 

@@ -1,10 +1,11 @@
 import SwiftletTensor
 
-/// One decoder layer: attention and a feed-forward block, with norms and residuals where the form has them.
+/// One decoder layer: attention or what takes its place, and a feed-forward block, with norms and residuals where the form has them.
 struct DecoderLayer: Sendable {
     private enum Mixer: Sendable {
         case heads(Attention)
         case latent(LatentAttention)
+        case convolution(ShortConvolution)
     }
 
     private enum Inner: Sendable {
@@ -28,7 +29,9 @@ struct DecoderLayer: Sendable {
             isThere ? try Norm("\(prefix).\(name)", c, &loader) : nil
         }
         attentionNorm = try norm("attn_norm", if: before && (index > 0 || form.firstLayerHasAttentionNorm))
-        if let latent = form.latent {
+        if let convolution = form.convolution, convolution.layers[index] {
+            mixer = .convolution(try ShortConvolution(convolution, c, index, prefix: prefix, &loader))
+        } else if let latent = form.latent {
             mixer = .latent(try LatentAttention(latent, c, index, prefix: prefix, &loader))
         } else {
             mixer = .heads(try Attention(c, index, prefix: prefix, &loader))
@@ -58,6 +61,7 @@ struct DecoderLayer: Sendable {
         switch mixer {
         case .heads(let attention): try attention(input, pass, into: update)
         case .latent(let attention): try attention(input, pass, into: update)
+        case .convolution(let convolution): try convolution(input, pass, into: update)
         }
         attentionPostNorm?(update, into: update, compute)
         compute.scale(update, by: residualScale)

@@ -81,7 +81,7 @@ struct GGUFMetadata {
         var configuration = DecoderConfiguration(
             architecture: architecture, vocabularySize: embedding.shape[0], hiddenSize: hiddenSize,
             innerSize: try innerSize(), layerCount: layerCount, headCount: headCount,
-            kvHeadCount: try optionalInt("attention.head_count_kv") ?? headCount, headSize: headSize,
+            kvHeadCount: try kvHeadCount() ?? headCount, headSize: headSize,
             contextLength: contextLength,
             normEpsilon: Float(
                 (Self.centred.contains(architecture) ? centred ?? rms : rms ?? centred) ?? 1e-5),
@@ -93,6 +93,20 @@ struct GGUFMetadata {
         configuration.form.experts = try experts(layerCount: configuration.windows.count)
         configuration.form.hasLogitBias = has("output.bias")
         return configuration
+    }
+
+    /// KV heads of every layer, if the file lists them; 0 where something takes the place of attention.
+    func listedKVHeadCounts() -> [Int]? { file["\(architecture).attention.head_count_kv"]?.ints() }
+
+    /// KV heads of the layers that attend, which have to be equally many.
+    private func kvHeadCount() throws(SwiftletError) -> Int? {
+        guard let listed = listedKVHeadCounts() else { return try optionalInt("attention.head_count_kv") }
+        let mayBeNone = file["\(architecture).shortconv.l_cache"] != nil
+        let counts = Set(listed).subtracting(mayBeNone ? [0] : [])
+        guard counts.count <= 1 else {
+            throw wrong("attention.head_count_kv", "an integer, the same for all layers")
+        }
+        return counts.first
     }
 
     /// Windows of the layers: by a pattern in the file, or by a period.

@@ -43,7 +43,7 @@ package enum ModelRegistry {
         Llama.self, Mistral.self, Qwen2.self, Qwen3.self, Gemma.self, Phi3.self, Mixtral.self, QwenMoE.self,
         SmolLM3.self, OLMo2.self, Granite.self, GPT2.self, StableLM.self, Phi2.self, GPTNeoX.self,
         StarCoder2.self, Cohere.self, Falcon.self, Bloom.self, MPT.self, DeepSeekV2.self, BERT.self,
-        NomicBERT.self, ModernBERT.self,
+        NomicBERT.self, ModernBERT.self, LFM2.self,
     ]
 
     private static let byName: [String: any Architecture.Type] = Dictionary(

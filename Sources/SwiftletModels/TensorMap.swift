@@ -28,6 +28,8 @@ package struct TensorMap: Sendable {
     var layerPrefix = "blk"
     /// By GGUF stem of a layer's tensor, such as `attn_q`; what is not listed is not renamed.
     var layer: [String: String] = [:]
+    /// By GGUF name of a layer's tensor, such as `exp_probs_b.bias`, where the other name does not end alike.
+    var whole: [String: String] = [:]
     /// Tensors of a layer that are stored as parts of another one.
     var parts: [String: Part] = [:]
     /// Tensors of a layer whose matrices are stored as `[columns, rows]`.
@@ -60,6 +62,7 @@ package struct TensorMap: Sendable {
         let (stem, kind) = Self.split(name)
         let full: String
         if let (index, role) = Self.layerRole(stem) {
+            if let name = whole[role + kind] { return spellings(of: "\(layerPrefix).\(index).\(name)") }
             full = "\(layerPrefix).\(index).\(layer[role] ?? role)"
         } else {
             full = global[String(stem)] ?? String(stem)

@@ -37,6 +37,14 @@ package struct WeightLoader {
         return Vector(try tensor(name, [rows, columns]).floats())
     }
 
+    /// The taps of a convolution of every channel by itself, `[taps, channels]`, which are stored as `[channels, taps]` or
+    /// `[channels, 1, taps]`.
+    mutating func taps(_ name: String, _ count: Int, channels: Int) throws(SwiftletError) -> Vector {
+        let hasGroups = try find(name)?.shape.count == 3
+        let numbers = try tensor(name, hasGroups ? [channels, 1, count] : [channels, count]).floats()
+        return Vector((0..<count * channels).map { numbers[$0 % channels * count + $0 / channels] })
+    }
+
     /// Matrices `[rows, columns]` that are stored as one tensor `[count, rows, columns]` or one by one.
     mutating func matrices(
         _ name: String, _ count: Int, _ rows: Int, _ columns: Int

@@ -2,9 +2,12 @@
 
 import transformers
 
-from fixture_cases import DEFAULT_ROPE, LLAMA, Case
+from fixture_cases import DEFAULT_ROPE, LLAMA, Case, Settings
 
 SLIDING2 = ["sliding_attention", "full_attention"]
+
+# Two convolutions before each attention, as in the first layers of the published models.
+LFM2 = {"num_hidden_layers": 4, "norm_eps": 1e-5, "layer_types": ["conv", "conv", "full_attention", "conv"]}
 
 DEEPSEEK = {
     "hidden_size": 32,
@@ -20,6 +23,16 @@ DEEPSEEK = {
     "first_k_dense_replace": 1,
     "tie_word_embeddings": False,
 }
+
+
+def older_lfm2(config: Settings) -> Settings:
+    """The keys that the first checkpoints of LFM2 have instead of `layer_types` and others."""
+    config = {key: value for key, value in config.items() if key != "layer_types"}
+    config["block_ff_dim"] = config.pop("intermediate_size")
+    config["tie_embedding"] = config.pop("tie_word_embeddings")
+    config["rope_theta"] = config.pop("rope_parameters")["rope_theta"]
+    return config
+
 
 FAMILIES: list[Case] = [
     Case(
@@ -363,6 +376,41 @@ FAMILIES: list[Case] = [
             },
         },
         mistakes=[{"rope_parameters": DEFAULT_ROPE}],
+        converted=True,
+    ),
+    Case(
+        "lfm2",
+        transformers.Lfm2Config,
+        LFM2 | {"block_multiple_of": 4, "block_ffn_dim_multiplier": 1.3, "conv_L_cache": 3},
+        mistakes=[
+            {"layer_types": ["conv", "full_attention", "conv", "conv"]},
+            {"rope_parameters": DEFAULT_ROPE},
+            {"norm_eps": 1e-2},
+        ],
+        converted=True,
+    ),
+    # Keys of the first checkpoints, biases, another length, and the first layer attends.
+    Case(
+        "lfm2-bias",
+        transformers.Lfm2Config,
+        {"num_hidden_layers": 3, "full_attn_idxs": [0, 2], "conv_bias": True, "conv_L_cache": 5,
+         "block_auto_adjust_ff_dim": False, "tie_word_embeddings": False},
+        mistakes=[{"full_attn_idxs": [0]}],
+        rewrite_config=older_lfm2,
+    ),
+    Case(
+        "lfm2-moe",
+        transformers.Lfm2MoeConfig,
+        LFM2 | {"num_dense_layers": 1, "num_experts": 5, "num_experts_per_tok": 2, "moe_intermediate_size": 12,
+                "routed_scaling_factor": 1.5},
+        mistakes=[{"norm_topk_prob": False}, {"use_expert_bias": False}, {"routed_scaling_factor": 1.0}],
+    ),
+    # What GGUF keys can say.
+    Case(
+        "lfm2-moe-plain",
+        transformers.Lfm2MoeConfig,
+        LFM2 | {"num_dense_layers": 1, "num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 12},
+        mistakes=[{"num_experts_per_tok": 1}],
         converted=True,
     ),
 ]

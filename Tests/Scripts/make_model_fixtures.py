@@ -78,6 +78,9 @@ def build(case: Case, **changes) -> transformers.PreTrainedModel:
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.copy_(random_values(case, name, parameter.shape))
+        for name, buffer in model.named_buffers():
+            if name.endswith("expert_bias"):
+                buffer.copy_(random_values(case, name, buffer.shape))
     return model
 
 

@@ -9,7 +9,7 @@ struct ChunkTests {
     static let sizes = [1, 2, 3, 7, 16, 64]
 
     @Test(
-        "chunked prefill equals unchunked, bit for bit", arguments: SeamModels.paths,
+        "chunked prefill equals unchunked, bit for bit", arguments: SeamModels.all,
         Kernels.available.map(\.name))
     func chunks(path: String, isa: String) throws {
         let bench = try Bench(path, isa: isa)
@@ -48,7 +48,7 @@ struct ChunkTests {
         }
     }
 
-    @Test("a prompt in two turns equals one prompt", arguments: SeamModels.paths)
+    @Test("a prompt in two turns equals one prompt", arguments: SeamModels.all)
     func turns(path: String) throws {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(25)
@@ -60,7 +60,7 @@ struct ChunkTests {
         }
     }
 
-    @Test("threads do not change a bit", arguments: SeamModels.paths, [2, 3])
+    @Test("threads do not change a bit", arguments: SeamModels.all, [2, 3])
     func threads(path: String, count: Int) throws {
         let (one, many) = (try Bench(path), try Bench(path, threads: count))
         let ids = SeamModels.prompt(40)
@@ -69,7 +69,7 @@ struct ChunkTests {
     }
 
     @Test(
-        "a batch of sequences equals each alone", arguments: SeamModels.paths, Kernels.available.map(\.name))
+        "a batch of sequences equals each alone", arguments: SeamModels.all, Kernels.available.map(\.name))
     func batch(path: String, isa: String) throws {
         let bench = try Bench(path, isa: isa)
         let lengths = [0, 1, 5, 17, 30]

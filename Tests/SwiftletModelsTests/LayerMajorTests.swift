@@ -6,7 +6,7 @@ import Testing
 
 @Suite("Prefill layer by layer")
 struct LayerMajorTests {
-    @Test("without drops it equals prefill chunk by chunk", arguments: SeamModels.paths, [1, 5, 16, 64])
+    @Test("without drops it equals prefill chunk by chunk", arguments: SeamModels.all, [1, 5, 16, 64])
     func sameBits(path: String, tile: Int) throws {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(30)

@@ -33,13 +33,14 @@ struct ModelFixture {
         "granite", "gpt2", "gpt2-plain", "stablelm", "stablelm-parallel", "phi2", "phi2-norms", "gpt-neox",
         "gpt-neox-sequential", "starcoder2", "starcoder2-plain", "cohere", "cohere-plain", "cohere2",
         "falcon", "falcon-new",
-        "falcon-alibi", "bloom", "mpt", "mpt-plain", "deepseek-v2", "deepseek-v2-lite",
+        "falcon-alibi", "bloom", "mpt", "mpt-plain", "deepseek-v2", "deepseek-v2-lite", "lfm2",
+        "lfm2-bias", "lfm2-moe", "lfm2-moe-plain",
     ]
     static let ggufFiles = [
         "llama-gqa", "llama3-rope", "qwen2", "qwen3", "llama-q8_0", "gemma2-plain", "gemma3-plain", "phi3",
         "phi3-longrope", "mixtral", "qwen2-moe-all", "qwen3-moe", "smollm3-plain", "granite",
         "gpt2-plain", "stablelm", "phi2", "gpt-neox", "starcoder2-plain", "cohere-plain", "cohere2", "falcon",
-        "falcon-new", "bloom", "mpt-plain", "deepseek-v2-lite",
+        "falcon-new", "bloom", "mpt-plain", "deepseek-v2-lite", "lfm2", "lfm2-moe-plain",
     ]
 
     /// Every checkpoint as a path below ``folder``, with the name of its expected results.

@@ -96,6 +96,8 @@ enum SeamModels {
         "llama-mha", "llama-gqa", "llama3-rope", "mistral-sliding", "qwen2-sliding", "qwen3-bias",
         "gguf/llama-q8_0.gguf",
     ]
+    /// With those in which some layers do not attend.
+    static let all = paths + ["lfm2", "lfm2-moe"]
 
     /// A prompt that any of the models can read.
     static func prompt(_ count: Int, seed: UInt64 = 1) -> [Int32] {

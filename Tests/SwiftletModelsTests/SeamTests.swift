@@ -110,7 +110,7 @@ struct SeamTests {
         #expect(Array(sequences[0].positions(layer: 1, head: 1).prefix(3)) == [0, 1, 1_932])
     }
 
-    @Test("tokens that are taken back leave no trace", arguments: SeamModels.paths, [KVFormat.f32, .f16])
+    @Test("tokens that are taken back leave no trace", arguments: SeamModels.all, [KVFormat.f32, .f16])
     func rollback(path: String, format: KVFormat) throws {
         let bench = try Bench(path)
         let ids = SeamModels.prompt(20)
@@ -153,7 +153,7 @@ struct SeamTests {
         }
     }
 
-    @Test("a fork goes its own way", arguments: SeamModels.paths)
+    @Test("a fork goes its own way", arguments: SeamModels.all)
     func forks(path: String) throws {
         let bench = try Bench(path)
         let (prompt, a, b) = (
