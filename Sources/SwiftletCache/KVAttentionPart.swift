@@ -50,7 +50,7 @@ extension KVSequence {
         _ queries: Queries, layer: Int, phase: KVPhase, compute: Compute, workspace: Workspace
     ) -> AttentionStep? {
         let slot = slot(of: layer)
-        guard slot.rotation == nil, retrieval == nil, needs.isEmpty || !layout.ownsSlot(layer) else {
+        guard slot.rotation == nil, retrieval == nil, needs.isEmpty || !isRecorded(layer) else {
             return nil
         }
         if phase == .decode, let position = queries.positions.last {

@@ -54,14 +54,15 @@ extension KVSequence {
             layers.append(
                 try forecast(
                     states[index], rows: rows, chunk: chunk, queries: queries[rows] ?? 0, of: count,
-                    budget: budgets?[index], adding: added))
+                    budget: states[index].policyIndex.flatMap { budgets?[$0] }, adding: added))
         }
         let index = retrieval?.bytesNeeded(layers: states.map { $0.slot.shape }, length: count) ?? 0
         let held = layers.reduce(index) { $0 + $1.kept }
-        let heads = states.reduce(0) { $0 + $1.slot.shape.kvHeadCount }
+        let measured = layout.policyLayers.map { stateIndices[$0] }
+        let heads = measured.reduce(0) { $0 + states[$1].slot.shape.kvHeadCount }
         return KVForecast(
             heldBytes: held, peakBytes: max(held, peak(layers)),
-            meanRows: layers.reduce(0) { $0 + $1.rows } / Double(max(heads, 1)),
+            meanRows: measured.reduce(0) { $0 + layers[$1].rows } / Double(max(heads, 1)),
             dependsOnText: layers.contains(where: \.dependsOnText))
     }
 
@@ -103,7 +104,7 @@ extension KVSequence {
         guard policy.evicts else { return nil }
         let rows = try budgetRows(promptLength: count)
         guard var compressor else { return nil }
-        let caps = states.map { _ in max(count, rows) }
+        let caps = policyStates.map { _ in max(count, rows) }
         try compressor.allocate(rows: rows, rowCounts: caps, statistics: caps.map { _ in 0 })
         return compressor.budgets
     }
@@ -113,10 +114,13 @@ extension KVSequence {
         adding added: Int
     ) throws(SwiftletError) -> KVLayerForecast {
         let shape = state.slot.shape
-        let needs = policy.evicts ? policy.needs(promptLength: promptLength) : KVEvidence()
-        let later = policy.evicts ? policy.decodeNeeds(promptLength: promptLength) : KVEvidence()
+        let isRecorded = policy.evicts && state.policyIndex != nil
+        let needs = isRecorded ? policy.needs(promptLength: promptLength) : KVEvidence()
+        let later = isRecorded ? policy.decodeNeeds(promptLength: promptLength) : KVEvidence()
         let counts = Array(repeating: state.slot.rowsKept(of: count), count: shape.kvHeadCount)
-        let most = state.slot.mostRows(reading: count, chunk: chunk)
+        // Layer by layer, the rows of a window leave when all of the prompt has been through.
+        let isWhole = readsLayerMajor && shape.content != .state
+        let most = isWhole ? count : state.slot.mostRows(reading: count, chunk: chunk)
         let full = try shape.kvHeadCount * state.slot.byteCount(ofRows: most, aged: false)
         let kept = try keptRows(state, counts, budget, adding: added)
         let rows = Int(kept.rows.rounded())
@@ -133,6 +137,9 @@ extension KVSequence {
     private func keptRows(
         _ state: KVLayerState, _ counts: [Int], _ budget: Int?, adding added: Int
     ) throws(SwiftletError) -> (rows: Double, bytes: Int, isExpected: Bool) {
+        if state.policyIndex == nil, added > 0 {
+            return (Double(counts.reduce(0, +)), try state.windowBytes(of: counts[0] + added), false)
+        }
         let all = counts.reduce(0, +)
         var rows = counts
         var isExpected = false

@@ -7,6 +7,8 @@ import SwiftletTensor
 struct KVLayerState {
     /// The layer's place in the plan.
     let layer: Int
+    /// Its place among the layers that a policy drops rows of; `nil` where rows leave a window by themselves.
+    let policyIndex: Int?
     var slot: KVSlot
     var record: KVEvidenceRecord
     /// What ranks the rows; `nil` if none is ever dropped.
@@ -37,6 +39,7 @@ struct KVLayerState {
 
     /// What the rows of this layer need besides themselves: in any case, and for every token that is cached.
     func evidenceBytes(_ needs: KVEvidence) -> (fixed: Int, perToken: Int) {
+        guard policyIndex != nil else { return (0, 0) }
         let record = needs.recordBytes(slot.shape)
         let numbers = merger != nil || selector?.ranking.isFixed == true ? MemoryLayout<Float>.stride : 0
         let perRow = (selector?.bytesPerRow ?? 0) + numbers
@@ -69,6 +72,7 @@ struct KVLayerState {
 
     /// Forgets what a policy remembers, for a new first prompt.
     mutating func forget(_ policy: KVPolicy) {
+        guard policyIndex != nil else { return }
         selector = policy.selector
         merger = policy.merger
     }

@@ -52,6 +52,9 @@ public struct KVLayerShape: Hashable, Sendable {
         return shape
     }
 
+    /// Whether rows leave by themselves, once no later token sees them; policies leave such layers alone.
+    public var isWindowed: Bool { window != nil }
+
     /// Query heads per KV head.
     public var group: Int { headCount / kvHeadCount }
 
@@ -141,6 +144,12 @@ public struct KVLayout: Hashable, Sendable {
 
     /// The layers that store rows of their own.
     public var storingLayers: [Int] { owners.indices.filter(ownsSlot) }
+
+    /// Those of them whose rows a policy drops: all without a window, or all that attend if every layer has one.
+    public var policyLayers: [Int] {
+        let open = storingLayers.filter { !layers[$0].isWindowed }
+        return open.isEmpty ? storingLayers.filter { layers[$0].content != .state } : open
+    }
 
     /// Whether `layer` stores rows of its own.
     public func ownsSlot(_ layer: Int) -> Bool { owners[layer] == layer }

@@ -6,10 +6,11 @@ extension KVSequence {
     /// What the sequence keeps.
     public var policy: KVPolicy { compressor?.policy ?? .full }
 
-    /// Rows per KV head on average that each layer may keep, by layer; `nil` before a prompt and for borrowers.
+    /// Rows per KV head on average that each layer may keep, by layer; `nil` before a prompt, for borrowers and for layers
+    /// whose rows leave a window by themselves.
     public var budgets: [Int?] {
         var budgets = [Int?](repeating: nil, count: layout.layers.count)
-        for (index, layer) in layout.storingLayers.enumerated() {
+        for (index, layer) in layout.policyLayers.enumerated() {
             budgets[layer] = compressor?.budgets?[index]
         }
         return budgets
@@ -33,7 +34,7 @@ extension KVSequence {
         try restoreOrder()
         let total = length + count
         let rows = try budgetRows(promptLength: total)
-        let caps = states.map { max($0.maximumRowCount + count, rows) }
+        let caps = policyStates.map { max(states[$0].maximumRowCount + count, rows) }
         try compressor.begin(
             KVPrompt(
                 length: total, start: length, layerCount: layout.layers.count,
@@ -50,7 +51,10 @@ extension KVSequence {
         guard let compressor, compressor.forgetsLayers, layout.ownsSlot(layer) else { return }
         let index = stateIndices[layer]
         notePeak()
-        if let budget = compressor.budgets?[index] {
+        guard let place = states[index].policyIndex else {
+            return try states[index].slot.dropUnseenRows(at: compressor.promptLength)
+        }
+        if let budget = compressor.budgets?[place] {
             try states[index].compress(to: budget, step(compressor.policy, phase))
         }
         states[index].record.change(to: compressor.policy.decodeNeeds(promptLength: compressor.promptLength))
@@ -88,14 +92,15 @@ extension KVSequence {
             let allocator = compressor.policy.layers
             let rows = try budgetRows(promptLength: length)
             let step = step(compressor.policy, phase)
-            var statistics = [Double](repeating: 0, count: states.count)
+            var statistics = [Double](repeating: 0, count: policyStates.count)
             statistics.withUnsafeMutableBufferPointer { statistics in
-                compute.run(states.count) { index, _ in
-                    statistics[index] = allocator.statistic(of: states[index].view(step))
+                compute.run(policyStates.count) { index, _ in
+                    statistics[index] = allocator.statistic(of: states[policyStates[index]].view(step))
                 }
             }
             try self.compressor?.allocate(
-                rows: rows, rowCounts: states.map { max($0.maximumRowCount, rows) }, statistics: statistics)
+                rows: rows, rowCounts: policyStates.map { max(states[$0].maximumRowCount, rows) },
+                statistics: statistics)
         }
         notePeak()
         try compressLayers(phase: phase, compute)
@@ -122,8 +127,8 @@ extension KVSequence {
     private func compressLayers(phase: KVPhase, _ compute: Compute) throws(SwiftletError) {
         guard let compressor, let budgets = compressor.budgets else { return }
         let step = step(compressor.policy, phase)
-        try changeLayers(didMerge == nil ? compute : nil) { (index, state) throws(SwiftletError) in
-            try state.compress(to: budgets[index], step)
+        try changeLayers(didMerge == nil ? compute : nil) { (_, state) throws(SwiftletError) in
+            if let place = state.policyIndex { try state.compress(to: budgets[place], step) }
         }
     }
 
@@ -165,7 +170,7 @@ extension KVSequence {
         case .share(let share): return KVBudget.rows(of: promptLength, share: share)
         case .rows(let count): rows = count
         case .bytes(let bytes):
-            rows = max(pagesPerHead(in: bytes, promptLength: promptLength) * KVPage.rowCapacity - 1, 0)
+            rows = max(try pagesPerHead(in: bytes, promptLength: promptLength) * KVPage.rowCapacity - 1, 0)
         }
         let forced = compressor.policy.selector?.forced(budget: rows, phase: .prefill).count ?? 0
         let minimum = max(forced, 1)
@@ -179,17 +184,22 @@ extension KVSequence {
         return rows
     }
 
-    /// Pages per layer and KV head that fit `bytes` together with what is recorded about their rows; one less where
-    /// heads or layers may differ, because each may then begin a page of its own.
-    private func pagesPerHead(in bytes: Int, promptLength: Int) -> Int {
+    /// Pages per layer and KV head that fit `bytes` together with what is recorded about their rows and with the windows
+    /// of other layers; one less where heads or layers may differ, because each may then begin a page of its own.
+    private func pagesPerHead(in bytes: Int, promptLength: Int) throws(SwiftletError) -> Int {
         let needs = policy.decodeNeeds(promptLength: promptLength)
         let evidence = states.map { $0.evidenceBytes(needs) }
         let heads = states.reduce(0) { $0 + $1.slot.shape.kvHeadCount }
-        let fixed = evidence.reduce(heads * KVHead.positionSlack) { $0 + $1.fixed }
-        let perPage = zip(states, evidence).reduce(0) {
-            $0 + $1.0.slot.pageBytesOfAllHeads + KVPage.rowCapacity * $1.1.perToken
+        var fixed = evidence.reduce(heads * KVHead.positionSlack) { $0 + $1.fixed }
+        var perPage = 0
+        for (state, evidence) in zip(states, evidence) {
+            if state.policyIndex == nil {
+                fixed += try state.windowBytes(of: promptLength)
+            } else {
+                perPage += state.slot.pageBytesOfAllHeads + KVPage.rowCapacity * evidence.perToken
+            }
         }
         let isEven = policy.heads == nil && policy.layers is UniformLayers && policy.hiddenRows == nil
-        return max(bytes - fixed, 0) / perPage - (isEven ? 0 : 1)
+        return max(bytes - fixed, 0) / max(perPage, 1) - (isEven ? 0 : 1)
     }
 }

@@ -98,10 +98,13 @@ extension KVSequence {
         let rows = try budgetRows(promptLength: count)
         let budgets = try policy.layers.budgets(
             for: KVDemand(
-                total: rows * states.count, rowCounts: full, minimum: 0, statistics: full.map { _ in 0 }))
+                total: rows * policyStates.count, rowCounts: policyStates.map { full[$0] }, minimum: 0,
+                statistics: policyStates.map { _ in 0 }))
         let settled = policy.decodeNeeds(promptLength: count)
-        let kept = states.indices.map {
-            min(budgets[$0], full[$0]) * (rowBytes(states[$0]) + states[$0].evidenceBytes(settled).perToken)
+        let kept = states.indices.map { index in
+            let state = states[index]
+            let rows = state.policyIndex.map { budgets[$0] } ?? state.slot.rowsKept(of: count)
+            return min(rows, full[index]) * (rowBytes(state) + state.evidenceBytes(settled).perToken)
         }
         let atOnce = states.indices.map { full[$0] * whole[$0] - kept[$0] }.max() ?? 0
         return fixed + kept.reduce(atOnce, +)
@@ -116,10 +119,11 @@ extension KVSequence {
     /// Whether a first prompt goes through the model layer by layer, all its rows of activations at once.
     package var readsLayerMajor: Bool { length == 0 && policy.evicts && policy.wantsLayerMajor }
 
-    /// Rows per KV head, on average over the heads of all layers that store rows.
+    /// Rows per KV head, on average over the heads of all layers that store rows; where some layers have a window, of the
+    /// others.
     public var meanRowCount: Double {
         var (rows, heads) = (0, 0)
-        for layer in layout.storingLayers {
+        for layer in layout.policyLayers {
             heads += layout.layers[layer].kvHeadCount
             rows += (0..<layout.layers[layer].kvHeadCount).reduce(0) { $0 + rowCount(layer: layer, head: $1) }
         }
@@ -134,7 +138,7 @@ extension KVSequence {
 
     /// Stands in for the evidence of tokens whose rows were made up; see ``KVEvidenceRecord``.
     package func substituteEvidence(layer: Int, positions: [Int32], normals: (inout [Float]) -> Void) {
-        if !needs.isEmpty {
+        if !needs.isEmpty, isRecorded(layer) {
             states[stateIndices[layer]].record.substitute(positions: positions, normals: normals)
         }
     }

@@ -9,13 +9,8 @@ extension KVSequence {
     ///
     /// - Complexity: O(layers × KV heads) while no block has; otherwise the positions that stay are moved.
     package func dropUnseenRows() throws(SwiftletError) {
-        for index in states.indices {
-            guard let window = states[index].slot.shape.window else { continue }
-            if states[index].slot.shape.content == .state {
-                try states[index].slot.dropStates(from: 0, seenFrom: length)
-            } else if !format.ages, !policy.evicts {
-                states[index].slot.dropBlocks(before: length - window + 1)
-            }
+        for index in states.indices where !policy.evicts || states[index].policyIndex == nil {
+            try states[index].slot.dropUnseenRows(at: length)
         }
     }
 
@@ -27,6 +22,15 @@ extension KVSequence {
                 guard let window = state.slot.shape.window else { return true }
                 return state.slot.firstPosition <= max(position - window + 1, 0)
             }
+    }
+}
+
+extension KVLayerState {
+    /// Most bytes that the rows of a window ever take after a prompt; those of so many tokens where none leaves, because
+    /// they age.
+    func windowBytes(of count: Int) throws(SwiftletError) -> Int {
+        let rows = slot.movesRowsSingly ? slot.mostRows(reading: .max, chunk: 1) : count
+        return try slot.shape.kvHeadCount * slot.byteCount(ofRows: rows, aged: false)
     }
 }
 
@@ -46,6 +50,16 @@ extension KVSlot {
         let kept = window - 1 + rowsLeaving - 1
         // Of the states of a chunk only those are added that stay.
         return min(kept + (shape.content == .state ? min(chunk, kept) : chunk), count)
+    }
+
+    /// Drops the rows that no token from `position` on sees.
+    mutating func dropUnseenRows(at position: Int) throws(SwiftletError) {
+        guard let window = shape.window, movesRowsSingly else { return }
+        if shape.content == .state {
+            try dropStates(from: 0, seenFrom: position)
+        } else {
+            dropBlocks(before: position - window + 1)
+        }
     }
 
     /// The position of the oldest row, 0 if there is none.

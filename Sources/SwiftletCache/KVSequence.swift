@@ -34,10 +34,11 @@ public final class KVSequence {
     let kernels: Kernels
     var states: [KVLayerState]  // of the layers that store rows
     let stateIndices: [Int]  // by layer, that of the layer whose rows it reads
+    let policyStates: [Int]  // those whose rows a policy may drop
     var compressor: KVCompressor?  // nil for the full cache
     var retrieval: (any KVRetrieval)?
     var needs = KVEvidence() {
-        didSet { for index in states.indices { states[index].record.change(to: needs) } }
+        didSet { for index in policyStates { states[index].record.change(to: needs) } }
     }
     let scale: Float
 
@@ -66,11 +67,16 @@ public final class KVSequence {
         let evicts = policy.evicts
         stateIndices = layout.owners.map { owner in layout.storingLayers.firstIndex(of: owner) ?? 0 }
         states = []
+        let policyLayers = layout.policyLayers
+        policyStates = layout.storingLayers.indices.filter { policyLayers.contains(layout.storingLayers[$0]) }
         for layer in layout.storingLayers {
             let shape = layout.layers[layer]
+            let policyIndex = policyLayers.firstIndex(of: layer)
+            let evicts = evicts && policyIndex != nil
             states.append(
                 KVLayerState(
-                    layer: layer, slot: try KVSlot(shape, format: self.format, pool: pool, kernels: kernels),
+                    layer: layer, policyIndex: policyIndex,
+                    slot: try KVSlot(shape, format: self.format, pool: pool, kernels: kernels),
                     record: KVEvidenceRecord(KVEvidence(), shape: shape),
                     selector: evicts ? policy.selector : nil, merger: evicts ? policy.merger : nil))
         }
@@ -93,6 +99,7 @@ public final class KVSequence {
         kernels = other.kernels
         states = other.states
         stateIndices = other.stateIndices
+        policyStates = other.policyStates
         reads = other.reads
         if let budget, var policy = other.compressor?.policy {
             policy.budget = budget
@@ -203,9 +210,14 @@ public final class KVSequence {
         }
     }
 
+    /// Whether what a policy wants to know is recorded about a layer.
+    func isRecorded(_ layer: Int) -> Bool {
+        layout.ownsSlot(layer) && states[stateIndices[layer]].policyIndex != nil
+    }
+
     /// Records queries before rotation, if the policy wants their moments.
     package func record(unrotated queries: UnsafePointer<Float>, tokens: Int, layer: Int) {
-        if needs.queryMoments, layout.ownsSlot(layer) {
+        if needs.queryMoments, isRecorded(layer) {
             states[stateIndices[layer]].record.record(unrotated: queries, tokens: tokens, kernels)
         }
     }
@@ -226,7 +238,7 @@ public final class KVSequence {
         let step = AttentionStep(
             slot: slot(of: layer), shape: layout.layers[layer], queries: queries, scale: scale,
             compute: compute, workspace: workspace, limits: scoreLimits)
-        guard !needs.isEmpty, layout.ownsSlot(layer) else {
+        guard !needs.isEmpty, isRecorded(layer) else {
             step.attend(into: output, normalizers: nil)
             return
         }

@@ -40,6 +40,7 @@ package final class KVSharerCalibration {
         progress: (_ runs: Int, _ borrowers: Int) -> Bool = { _, _ in true }
     ) throws(SwiftletError) -> Result? {
         let shapes = model.cacheLayers
+        try model.checkAttends(for: "kvsharer")
         guard progress(0, 0) else { return nil }
         var mean = KVSharerMeanCache()
         let original = try finalStates(owners: Array(shapes.indices)) { sequence in

@@ -26,6 +26,19 @@ package protocol LanguageModel: Sendable {
     func logits(of normalized: Activations, into logits: Activations, _ compute: Compute)
 }
 
+extension LanguageModel {
+    /// Refuses to calibrate a method that looks at the attention of every layer.
+    ///
+    /// - Throws: `.unsupported`, naming a layer that keeps states instead.
+    func checkAttends(for method: String) throws(SwiftletError) {
+        guard let layer = cacheLayers.firstIndex(where: { $0.content == .state }) else { return }
+        throw SwiftletError(
+            .unsupported,
+            "\(method) looks at the attention of every layer, but layer \(layer) of this model has none; choose another "
+                + "method")
+    }
+}
+
 /// A tensor of a model with its role.
 package struct NamedTensor: Sendable {
     /// The name in GGUF files.

@@ -28,6 +28,7 @@ package final class UNCompCalibration {
     package func effectiveRanks(
         of tokens: [Int32], progress: (_ layersDone: Int) -> Bool = { _ in true }
     ) throws(SwiftletError) -> [[Double]]? {
+        try model.checkAttends(for: "uncomp")
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
         let configuration = model.configuration

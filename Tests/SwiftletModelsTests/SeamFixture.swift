@@ -93,11 +93,11 @@ extension KVPolicy {
 /// Checkpoints that differ in what a cache sees: heads, groups, windows, norms, biases, rotation, file format.
 enum SeamModels {
     static let paths = [
-        "llama-mha", "llama-gqa", "llama3-rope", "mistral-sliding", "qwen2-sliding", "qwen3-bias",
+        "llama-mha", "llama-gqa", "llama3-rope", "mistral-sliding", "qwen2", "qwen3",
         "gguf/llama-q8_0.gguf",
     ]
-    /// With those in which some layers do not attend.
-    static let all = paths + ["lfm2", "lfm2-moe"]
+    /// With those whose layers have windows, or do not attend.
+    static let all = paths + ["qwen2-sliding", "qwen3-bias", "lfm2", "lfm2-moe"]
 
     /// A prompt that any of the models can read.
     static func prompt(_ count: Int, seed: UInt64 = 1) -> [Int32] {
@@ -112,8 +112,10 @@ extension Bench {
             try ModelFixture.model(path), kernels: try Kernels.selected(named: isa), threads: threads)
     }
 
-    /// Budgets of one size for all layers.
-    func budgets(_ rows: Int) -> [Int] { Array(repeating: rows, count: model.configuration.layerCount) }
+    /// Budgets of one size for all layers that have any.
+    func budgets(_ rows: Int) -> [Int] {
+        KVLayout(layers: model.cacheLayers).policyLayers.map { _ in rows }
+    }
 
     /// Logits after one more token of every sequence.
     func decode(_ batch: [(sequence: KVSequence, token: Int32)]) throws -> [[Float]] {

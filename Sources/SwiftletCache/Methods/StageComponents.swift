@@ -52,6 +52,11 @@ extension KVComponent {
                 "'uncomp' needs a profile, as in uncomp:profile.json; make one with: swiftlet kv profile --method "
                     + "uncomp")
         }
+        if let layer = draft.layers.firstIndex(where: { $0.content == .state }) {
+            throw SwiftletError(
+                .invalidArgument,
+                "'uncomp' ranks the heads of every layer, but layer \(layer) has none; choose another policy")
+        }
         var settings = UNComp.Settings()
         settings.dropsHiddenRows = try arguments.flag("stage", default: false)
         settings.groups = try arguments.integer("groups", default: settings.groups, in: 1...1_024)

@@ -1,6 +1,9 @@
 public import SwiftletTensor
 
-/// How much a compressed cache may hold: one bound over all layers, sinks, windows and exempt layers included.
+/// How much a compressed cache may hold: one bound over all layers, sinks, recent rows and exempt layers included.
+///
+/// Layers with a sliding window keep what it shows in any case. A share and a number of rows are those of the other layers;
+/// bytes include the windows.
 public enum KVBudget: Hashable, Sendable, CustomStringConvertible {
     /// A share of the tokens seen at the end of the prompt, above 0 and at most 1.
     case share(Double)

@@ -7,7 +7,7 @@ struct KVCompressor {
     let budget: KVBudget
     /// Tokens seen at the end of the prompt.
     private(set) var promptLength = 0
-    /// Rows per KV head on average of every layer that stores rows, once known, by its place among them.
+    /// Rows per KV head on average of every layer that the policy drops rows of, once known, by its place among them.
     private(set) var budgets: [Int]?
     private var hiddenRows: (any KVHiddenRowRule)?
 
@@ -21,7 +21,7 @@ struct KVCompressor {
     ///
     /// - Parameters:
     ///   - rows: rows per layer and KV head on average that the budget allows.
-    ///   - rowCounts: rows of each storing layer at the end of the prompt, if nothing is dropped.
+    ///   - rowCounts: rows of each such layer at the end of the prompt, if nothing is dropped.
     mutating func begin(_ prompt: KVPrompt, rows: Int, rowCounts: [Int]) throws(SwiftletError) {
         promptLength = prompt.length
         budgets = nil
@@ -49,7 +49,7 @@ struct KVCompressor {
     ///
     /// - Parameters:
     ///   - length: tokens of the sequence.
-    ///   - layers: layers that store rows.
+    ///   - layers: layers that the policy drops rows of.
     mutating func code(_ state: inout KVStateCoder, length: Int, layers: Int) throws(SwiftletError) {
         try state.code(&promptLength, "the length of the prompt", in: 0...length)
         try state.code(&budgets, blank: []) { (state, budgets) throws(SwiftletError) in

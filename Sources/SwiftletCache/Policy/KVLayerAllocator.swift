@@ -2,7 +2,8 @@ public import SwiftletTensor
 
 /// What an allocator divides.
 public struct KVDemand: Hashable, Sendable {
-    /// Rows to hand out, per KV head and summed over the layers that store rows.
+    /// Rows to hand out, per KV head and summed over the layers that a policy drops rows of: those that store rows and have
+    /// no window.
     public var total: Int
     /// Rows that every such layer can keep at most: what it holds, or the budget if that is more.
     public var rowCounts: [Int]
@@ -92,7 +93,8 @@ public struct LayerTable: KVLayerAllocator {
         guard rows.count == demand.rowCounts.count else {
             throw SwiftletError(
                 .mismatch,
-                "the table of budgets has \(rows.count) layers, the cache has \(demand.rowCounts.count)")
+                "the table of budgets has \(rows.count) layers, the cache has \(demand.rowCounts.count) "
+                    + "whose rows a policy may drop")
         }
         return rows
     }

@@ -113,10 +113,18 @@ public struct KVPolicy: Sendable {
         if let selector, let heads, heads.readsScores, !selector.comparesAcrossHeads {
             try refuse("scores of this selector cannot be compared across heads; use snapkv, h2o or expected")
         }
-        if evicts, let layer = shapes.firstIndex(where: { $0.window != nil }) {
-            try refuse(
-                "layer \(layer) has a sliding window of \(shapes[layer].window ?? 0) tokens, and its rows leave "
-                    + "by themselves")
+        if evicts, let layer = shapes.firstIndex(where: \.isWindowed) {
+            let window = shapes[layer].window ?? 0
+            if shapes.allSatisfy(\.isWindowed) {
+                try refuse(
+                    "layer \(layer) has a sliding window of \(window) tokens, and no layer is without one; rows that no "
+                        + "token sees any more leave by themselves")
+            }
+            if hiddenRows != nil {
+                try refuse(
+                    "it drops tokens between layers, but layer \(layer) needs the last \(window) of them; leave out the "
+                        + "stages or choose another policy")
+            }
         }
         if let retrieval {
             if selector != nil || hiddenRows != nil {

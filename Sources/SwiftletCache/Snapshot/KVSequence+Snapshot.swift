@@ -117,7 +117,7 @@ extension KVSequence {
     }
 
     private func codePolicy(_ state: inout KVStateCoder, length: Int) throws(SwiftletError) {
-        try compressor?.code(&state, length: length, layers: states.count)
+        try compressor?.code(&state, length: length, layers: policyStates.count)
         for index in states.indices { try states[index].codePolicy(&state) }
     }
 
