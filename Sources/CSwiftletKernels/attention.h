@@ -105,7 +105,7 @@ SL_INLINE void ask(row_stream *s, size_t rows) {
         const sl_kv_page *page = s->kv->pages + s->rows[s->asked] / SL_PAGE_ROWS;
         const size_t row = s->rows[s->asked] % SL_PAGE_ROWS;
         const uint8_t *key = (const uint8_t *)page->keys + row * s->key_bytes;
-        const uint8_t *value = (const uint8_t *)page->values + row * s->value_bytes;
+        const uint8_t *value = (const uint8_t *)page->values + row * page->value_stride;
         for (size_t b = 0; b < s->key_bytes; b += 64) __builtin_prefetch(key + b, 0, 2);
         for (size_t b = 0; b < s->value_bytes; b += 64) __builtin_prefetch(value + b, 0, 2);
     }
@@ -325,9 +325,13 @@ SL_FN void attend_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, w
     score(kv, t, r, w);
     ask_for_more(w);
     sl_format format = r->page->value_format;
-    value_page v = {r->page->values, next->values, row_bytes(format, n), n, w->out};
+    value_page v = {r->page->values, next->values, r->page->value_stride, n, w->out};
     if (!reads_in_place(format, t->count)) {
-        k_dequantize(format, v.rows, w->values, r->count * n);
+        if (v.stride == row_bytes(format, n)) {
+            k_dequantize(format, v.rows, w->values, r->count * n);
+        } else {
+            for (size_t j = 0; j < r->count; j++) k_dequantize(format, v.rows + j * v.stride, w->values + j * n, n);
+        }
         v.rows = (const uint8_t *)w->values;
         v.stride = n * sizeof(float);
         format = SL_F32;
@@ -371,6 +375,7 @@ SL_FN bool attend_chosen_block(row_stream *s, query_tile *t, size_t block, works
     sl_kv_page page = s->kv->pages[0];
     page.keys = s->keys;
     page.values = s->values;
+    page.value_stride = s->value_bytes;
     for (size_t first = begin; first < end; first += SL_PAGE_ROWS) {
         const size_t count = end - first < SL_PAGE_ROWS ? end - first : SL_PAGE_ROWS;
         ask_for_more(w);
@@ -378,7 +383,7 @@ SL_FN bool attend_chosen_block(row_stream *s, query_tile *t, size_t block, works
             const uint32_t number = s->rows[first + i], row = number % SL_PAGE_ROWS;
             const sl_kv_page *from = s->kv->pages + number / SL_PAGE_ROWS;
             copy_row(s->keys + i * s->key_bytes, (const uint8_t *)from->keys + row * s->key_bytes, s->key_bytes);
-            copy_row(s->values + i * s->value_bytes, (const uint8_t *)from->values + row * s->value_bytes,
+            copy_row(s->values + i * s->value_bytes, (const uint8_t *)from->values + row * from->value_stride,
                      s->value_bytes);
             s->positions[i] = s->kv->positions[number];
         }

@@ -54,12 +54,19 @@ public struct KVFormat: Hashable, Sendable {
     /// The formats that a layer is stored in: states are exact.
     func stored(_ shape: KVLayerShape) -> KVFormat { shape.content == .state ? .f32 : self }
 
+    /// Whether values of a layer are read where its keys lie: if both are stored alike, row by row as they are, and no block
+    /// holds numbers of a value and others.
+    func findsValuesInKeys(_ shape: KVLayerShape) -> Bool {
+        shape.content == .keyWithValue && key == value && !isRotated && stages.isEmpty
+            && (shape.keySize - shape.valueSize) % key.blockElements == 0
+    }
+
     /// Bytes of one row of every KV head of a layer, or `nil` if a row does not fill whole blocks.
     public func rowBytes(_ shape: KVLayerShape) -> Int? {
         let format = stored(shape)
         guard let key = format.key.byteCount(of: shape.keySize),
             let value = format.value.byteCount(of: shape.valueSize)
         else { return nil }
-        return shape.kvHeadCount * (key + value)
+        return shape.kvHeadCount * (key + (findsValuesInKeys(shape) ? 0 : value))
     }
 }

@@ -6,13 +6,15 @@ public struct KVLayerShape: Hashable, Sendable {
     public enum Content: Hashable, Sendable {
         /// A key and a value, which queries attend to.
         case keyAndValue
+        /// A key whose last numbers are its value (latent attention), which is stored once if the formats allow it.
+        case keyWithValue
         /// What later tokens are computed from by themselves, such as the inputs of a short convolution: rows without
         /// values that are not rotated and are stored exactly, whatever the format of the cache.
         case state
     }
 
     /// What its rows are.
-    public private(set) var content = Content.keyAndValue
+    public package(set) var content = Content.keyAndValue
     /// Query heads; a multiple of ``kvHeadCount``.
     public var headCount: Int
     /// Key–value heads; query head `h` reads KV head `h / (headCount / kvHeadCount)`.
@@ -116,7 +118,7 @@ public struct KVLayout: Hashable, Sendable {
                     "the sharing map sends layer \(layer) to \(owner), which is not an earlier layer that "
                         + "keeps its own cache")
             }
-            guard owner == layer || layers[layer].content == .keyAndValue else {
+            guard owner == layer || layers[layer].content != .state else {
                 throw SwiftletError(
                     .invalidArgument,
                     "layer \(layer) keeps states of its own instead of keys and values, which no layer can share"

@@ -3,12 +3,13 @@ import SwiftletTensor
 
 /// Rows of a page as floats, as they were handed in.
 extension KVPage {
-    /// Stores one row; the page stores rows one by one.
+    /// Stores one row; the page stores rows one by one. A value that lies in its key is not looked at.
     func write(
         _ offset: Int, key: UnsafePointer<Float>, value: UnsafePointer<Float>, _ kernels: Kernels
     ) {
         precondition(!geometry.isGrouped, "one row of a page of groups")
         store(geometry.keys, key, at: keys + offset * geometry.keyRowBytes, geometry.keySize, kernels)
+        guard !geometry.hasValuesInKeys else { return }
         store(
             geometry.values, value, at: values + offset * geometry.valueRowBytes, geometry.valueSize, kernels)
     }
@@ -30,7 +31,7 @@ extension KVPage {
                 count: geometry.keySize)
         }
         kernels.dequantize(
-            geometry.kernelFormats.value, values + offset * geometry.valueRowBytes, into: value,
+            geometry.kernelFormats.value, values + offset * geometry.valueStride, into: value,
             count: geometry.valueSize)
     }
 
@@ -52,8 +53,16 @@ extension KVPage {
 
     /// Reads the values of the first `rows` rows, `[rows, valueSize]`.
     func readValues(_ rows: Int, into target: UnsafeMutablePointer<Float>, _ kernels: Kernels) {
-        kernels.dequantize(
-            geometry.kernelFormats.value, values, into: target, count: rows * geometry.valueSize)
+        guard geometry.hasValuesInKeys else {
+            kernels.dequantize(
+                geometry.kernelFormats.value, values, into: target, count: rows * geometry.valueSize)
+            return
+        }
+        for row in 0..<rows {
+            kernels.dequantize(
+                geometry.kernelFormats.value, values + row * geometry.valueStride,
+                into: target + row * geometry.valueSize, count: geometry.valueSize)
+        }
     }
 
     /// All rows in another geometry, or `nil` without memory; what is stored alike is copied.

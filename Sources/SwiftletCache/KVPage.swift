@@ -27,7 +27,8 @@ final class KVPage {
     var descriptor: sl_kv_page {
         sl_kv_page(
             keys: keys, values: values, key_format: geometry.kernelFormats.key,
-            value_format: geometry.kernelFormats.value, keys_by_channel: geometry.keys.isGrouped)
+            value_format: geometry.kernelFormats.value, keys_by_channel: geometry.keys.isGrouped,
+            value_stride: geometry.valueStride)
     }
 
     deinit { pool.giveBack(keys, geometry.pageBytes) }

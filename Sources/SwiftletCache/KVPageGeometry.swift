@@ -12,9 +12,13 @@ struct KVPageGeometry: Sendable {
     let values: KVCoding
     /// The formats as the kernels know them.
     let kernelFormats: (key: sl_format, value: sl_format)
-    /// Bytes of the keys of a page, and of its values.
+    /// Bytes of the keys of a page, and of its values; none where values lie in the keys.
     let keyBytes: Int
     let valueBytes: Int
+    /// Whether a value is the last part of its key.
+    let hasValuesInKeys: Bool
+    /// Bytes from one value to the next.
+    let valueStride: Int
     /// Numbers that are rotated together, in keys and in values; `nil` for rows as they are.
     let rotation: (key: Int, value: Int)?
 
@@ -23,19 +27,21 @@ struct KVPageGeometry: Sendable {
     /// - Throws: `.unsupported` if a head does not fill whole blocks in one of the stages.
     init(_ shape: KVLayerShape, _ format: KVFormat) throws(SwiftletError) {
         try self.init(
-            keySize: shape.keySize, valueSize: shape.valueSize, format, KIVICodec.Split(keys: 0, values: 0))
+            keySize: shape.keySize, valueSize: shape.valueSize, format, KIVICodec.Split(keys: 0, values: 0),
+            hasValuesInKeys: format.findsValuesInKeys(shape))
         for index in 1..<format.stages.count + 1 {
             _ = try staged(KIVICodec.Split(keys: index, values: index))
         }
     }
 
     private init(
-        keySize: Int, valueSize: Int, _ format: KVFormat, _ stage: KIVICodec.Split
+        keySize: Int, valueSize: Int, _ format: KVFormat, _ stage: KIVICodec.Split, hasValuesInKeys: Bool
     ) throws(SwiftletError) {
         self.keySize = keySize
         self.valueSize = valueSize
         self.format = format
         self.stage = stage
+        self.hasValuesInKeys = hasValuesInKeys
         keys = stage.keys == 0 ? .rows(format.key) : format.stages[stage.keys - 1].keys
         values = stage.values == 0 ? .rows(format.value) : format.stages[stage.values - 1].values
         guard let key = keys.kernel, let value = values.kernel else {
@@ -46,7 +52,9 @@ struct KVPageGeometry: Sendable {
             keys.isGrouped
             ? keySize * KVPage.rowCapacity / sl_block_elements(key) * sl_block_bytes(key)
             : try Self.pageBytes(keySize, keys)
-        valueBytes = try Self.pageBytes(valueSize, values)
+        let valueBytes = try Self.pageBytes(valueSize, values)
+        self.valueBytes = hasValuesInKeys ? 0 : valueBytes
+        valueStride = (hasValuesInKeys ? keyBytes : valueBytes) / KVPage.rowCapacity
         rotation =
             format.isRotated
             ? (try Self.rotation(keySize), try Self.rotation(valueSize)) : nil
@@ -54,7 +62,8 @@ struct KVPageGeometry: Sendable {
 
     /// The geometry of pages in another stage.
     func staged(_ stage: KIVICodec.Split) throws(SwiftletError) -> KVPageGeometry {
-        try KVPageGeometry(keySize: keySize, valueSize: valueSize, format, stage)
+        try KVPageGeometry(
+            keySize: keySize, valueSize: valueSize, format, stage, hasValuesInKeys: hasValuesInKeys)
     }
 
     /// Bytes of a row, on average.
@@ -64,9 +73,12 @@ struct KVPageGeometry: Sendable {
     var keyRowBytes: Int { keyBytes / KVPage.rowCapacity }
     var valueRowBytes: Int { valueBytes / KVPage.rowCapacity }
 
-    /// Values begin on a cache line of their own.
-    var valueOffset: Int { (keyBytes + 63) & ~63 }
-    var pageBytes: Int { valueOffset + (valueBytes + 63) & ~63 }
+    /// Values begin on a cache line of their own, or within the first key.
+    var valueOffset: Int {
+        guard hasValuesInKeys else { return (keyBytes + 63) & ~63 }
+        return (keySize - valueSize) / format.key.blockElements * format.key.blockBytes
+    }
+    var pageBytes: Int { (keyBytes + 63) & ~63 + (valueBytes + 63) & ~63 }
 
     /// Whether a row cannot be written without its neighbours.
     var isGrouped: Bool { keys.isGrouped || values.isGrouped }

@@ -104,13 +104,13 @@ public struct ModelReport {
 
     /// Bytes that one more token adds to a cache, or `nil` if heads do not fill whole blocks of the format.
     public func cacheBytesPerToken(_ format: NumberFormat) -> Int? {
-        guard let c = configuration else { return nil }
+        guard let c = configuration, let format = try? KVFormat(key: format, value: format) else {
+            return nil
+        }
         var sum = 0
         for shape in c.cacheLayers where shape.content != .state {
-            guard let key = format.byteCount(of: shape.keySize),
-                let value = format.byteCount(of: shape.valueSize)
-            else { return nil }
-            sum += shape.kvHeadCount * (key + value)
+            guard let bytes = format.rowBytes(shape) else { return nil }
+            sum += bytes
         }
         return sum
     }

@@ -359,9 +359,8 @@ public final class Session {
         sequence.layout.layers.indices.filter(sequence.layout.ownsSlot).reduce(0) { sum, layer in
             let shape = sequence.layout.layers[layer]
             guard shape.content != .state else { return sum }  // of which only the last few stay
-            let key = sequence.format.key.byteCount(of: shape.keySize) ?? 0
-            let value = sequence.format.value.byteCount(of: shape.valueSize) ?? 0
-            return sum + shape.kvHeadCount * (key + value + MemoryLayout<Int32>.stride)
+            return sum + (sequence.format.rowBytes(shape) ?? 0) + shape.kvHeadCount
+                * MemoryLayout<Int32>.stride
         }
     }
 }

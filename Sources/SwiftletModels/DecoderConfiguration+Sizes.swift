@@ -16,6 +16,7 @@ extension DecoderConfiguration {
             if let latent = form.latent {
                 shape.kvHeadCount = 1
                 (shape.keySize, shape.valueSize) = (latent.rotatedSize + latent.rank, latent.rank)
+                shape.content = .keyWithValue
             }
             shape.rope = layerRopes.isEmpty ? nil : layerRopes[layer]
             shape.scoreCap = form.scoreCap

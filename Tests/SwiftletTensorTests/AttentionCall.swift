@@ -239,7 +239,7 @@ struct AttentionCall {
                         keys: keys.baseAddress.map { $0 + row * keyBytes },
                         values: values.baseAddress.map { $0 + row * valueBytes },
                         key_format: keyFormat.stored, value_format: valueFormat.stored,
-                        keys_by_channel: keysByChannel)
+                        keys_by_channel: keysByChannel, value_stride: valueBytes)
                 }
                 pages.withUnsafeBufferPointer(body)
             }

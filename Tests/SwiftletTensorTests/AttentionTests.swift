@@ -210,7 +210,7 @@ struct AttentionTests {
                 let numbers = bytes.baseAddress.map { $0 + row * MemoryLayout<Float>.stride }
                 return sl_kv_page(
                     keys: numbers, values: numbers, key_format: SL_F32, value_format: SL_F32,
-                    keys_by_channel: false)
+                    keys_by_channel: false, value_stride: MemoryLayout<Float>.stride)
             }
             pages.withUnsafeBufferPointer { pages in
                 positions.withUnsafeBufferPointer { positions in

@@ -102,7 +102,8 @@ struct CacheKernelTests {
                 let page = sl_kv_page(
                     keys: keyBytes.baseAddress, values: valueBytes.baseAddress,
                     key_format: keys.format.stored,
-                    value_format: SL_F32, keys_by_channel: false)
+                    value_format: SL_F32, keys_by_channel: false,
+                    value_stride: MemoryLayout<Float>.stride)
                 withUnsafePointer(to: page) { page in
                     positions.withUnsafeBufferPointer { positions in
                         query.withUnsafeBufferPointer { query in

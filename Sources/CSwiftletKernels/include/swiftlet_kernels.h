@@ -45,6 +45,7 @@ typedef struct sl_kv_page {
     const void *keys, *values;      // rows of key_size and value_size elements
     sl_format key_format, value_format;
     bool keys_by_channel;           // keys are stored transposed: key_size rows of SL_PAGE_ROWS elements
+    size_t value_stride;            // bytes from one value to the next; more than one has where values lie in keys
 } sl_kv_page;
 
 // The cached rows of one KV head. Page p holds rows [p * SL_PAGE_ROWS, (p + 1) * SL_PAGE_ROWS).
