@@ -9,10 +9,13 @@ package enum GGUFChoice {
         let stem: Substring
         let index: Int
         let count: Int
+        /// How the path ends, such as `.gguf`.
+        private let ending: Substring
 
         init?(_ path: String) {
             guard path.utf8.count > 5, path.suffix(5).lowercased() == ".gguf" else { return nil }
             let whole = path.dropLast(5)
+            ending = path.suffix(5)
             let fields = whole.split(separator: "-", omittingEmptySubsequences: false)
             guard fields.count > 3, fields[fields.count - 2].lowercased() == "of",
                 let index = Self.number(fields[fields.count - 3]),
@@ -23,6 +26,17 @@ package enum GGUFChoice {
                 return
             }
             (stem, self.index, self.count) = (whole.dropLast(15), index, count)
+        }
+
+        /// The path of another part.
+        func path(_ index: Int) -> String {
+            "\(stem)-\(Self.digits(index))-of-\(Self.digits(count))\(ending)"
+        }
+
+        /// A number as names of parts write it, with five digits.
+        static func digits(_ number: Int) -> String {
+            let text = String(number)
+            return String(repeating: "0", count: max(5 - text.utf8.count, 0)) + text
         }
 
         private static func number(_ text: Substring) -> Int? {
@@ -52,6 +66,14 @@ package enum GGUFChoice {
             }
         }
         return selector == nil ? models.first : nil
+    }
+
+    /// Whether all files are parts of one model, or there is only one.
+    static func isOneModel(_ paths: [String]) -> Bool {
+        guard paths.count > 1, let first = Part(paths[0]), first.count > 1 else { return paths.count == 1 }
+        return paths.allSatisfy { path in
+            Part(path).map { $0.stem == first.stem && $0.count == first.count } ?? false
+        }
     }
 
     /// All parts of a file in order, or the file alone.

@@ -27,7 +27,6 @@ struct GGUFHeader {
         let tensorCount = try cursor.count("the number of tensors", minimumSize: 24)
         let keyCount = try cursor.count("the number of metadata keys", minimumSize: 13)
         try readMetadata(keyCount, owner: owner)
-        try refuseSplit()
         try readAlignment()
         try readTensors(tensorCount)
         try placeTensors(fileSize: bytes.count, headerOnly: headerOnly)
@@ -66,14 +65,6 @@ struct GGUFHeader {
             }
             keys.append(key)
         }
-    }
-
-    private func refuseSplit() throws(SwiftletError) {
-        guard let parts = values["split.count"]?.int, parts > 1 else { return }
-        throw SwiftletError(
-            .unsupported,
-            "\(cursor.path): one of \(parts) parts of a model, expected a whole one; join them with "
-                + "`llama-gguf-split --merge`")
     }
 
     private mutating func readAlignment() throws(SwiftletError) {

@@ -72,7 +72,7 @@ public enum ModelLocator {
         if paths.contains(where: { $0.hasSuffix(".safetensors") }) || files.isEmpty {
             return try directory(snapshot)
         }
-        guard files.count == 1 || GGUFChoice.parts(of: files[0], in: files)?.count == files.count else {
+        guard GGUFChoice.isOneModel(files) else {
             throw SwiftletError(
                 .invalidArgument,
                 "\(name.repository) is there as several models, expected one; name one of "
@@ -104,7 +104,7 @@ public enum ModelLocator {
         let names = try System.names(in: path)
         if names.contains(where: { $0.hasSuffix(".safetensors") }) { return .directory(path) }
         let files = names.filter(isGGUF)
-        if files.count > 1 {
+        if files.count > 1, !GGUFChoice.isOneModel(files) {
             throw SwiftletError(
                 .invalidArgument,
                 "\(path) holds several models, expected one; name one of \(files.joined(separator: ", "))")

@@ -103,9 +103,6 @@ struct HubSelection: Equatable {
                 .missing, "\(name.repository): parts of \(first) are missing in the repository")
         }
         files = parts.compactMap(listing.file)
-        if parts.count > 1 {
-            notes.append("\(first) is one of \(parts.count) parts; join them with `llama-gguf-split --merge`")
-        }
     }
 
     /// Chooses configuration, tokenizer and weights; whether there are any.
