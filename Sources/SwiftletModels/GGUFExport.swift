@@ -38,6 +38,11 @@ package struct GGUFExport {
     struct Part {
         let tensor: Tensor
         var order = TensorConverter.RowOrder.asStored
+        /// Whether the matrix is written with rows and columns exchanged.
+        var isTransposed = false
+
+        /// The numbers as they are written.
+        func rows() throws(SwiftletError) -> Tensor { isTransposed ? try tensor.transposed() : tensor }
     }
 
     /// Keys and values in the order of the file.
@@ -133,8 +138,9 @@ package struct GGUFExport {
         for item in items {
             var error = report == nil ? nil : ConversionError()
             for part in item.parts {
+                let rows = try part.rows()
                 let converter = TensorConverter(
-                    try changes?.merged(part.tensor, item.weight.name, pool) ?? part.tensor, to: item.format,
+                    try changes?.merged(rows, item.weight.name, pool) ?? rows, to: item.format,
                     order: part.order, name: item.weight.name, pool: pool)
                 let finished = try converter.forEachPiece(measuring: &error) {
                     (bytes, count) throws(SwiftletError) in
@@ -161,7 +167,8 @@ package struct GGUFExport {
         let family = GGUFFamily.of(c)
         let keyReader = try ConfigurationReader(directory, aliases: family?.aliases ?? [:])
         let rope = try (try keyReader.object("text_config") ?? keyReader).ropeParameters(
-            headSize: c.headSize, contextLength: c.contextLength, defaultBase: family?.ropeBase ?? 10_000,
+            headSize: c.form.latent?.rotatedSize ?? c.headSize, contextLength: c.contextLength,
+            defaultBase: family?.ropeBase ?? 10_000,
             defaultShare: family?.rotaryShare ?? 1, layerType: "full_attention")
         var keys = GGUFModelKeys(c, rope: rope, name: directory.modelName, format: .f32)
         let sampling = try GGUFSamplingKeys.entries(of: directory)
@@ -174,19 +181,28 @@ package struct GGUFExport {
                 format: format)
         }
         for group in GGUFGrouping(model.weights, merged: family?.merged ?? []).groups {
-            try append(group, c, keys, source: directory.path, format: format)
+            let name = family?.fileName(of: group.name) ?? group.name
+            if let latent = c.form.latent, name.hasSuffix(".attn_kv_b.weight"), let both = group.members.first
+            {
+                try append(name, both.tensor, latent, c, source: directory.path, format: format)
+                continue
+            }
+            try append(
+                group, as: name, c, keys, skippedRows: family?.skippedRows[name] ?? 0, source: directory.path,
+                format: format)
         }
         keys.format = mainFormat
         metadata = try keys.entries(sampling: sampling, tokenizer: tokenizer, source: directory.path)
     }
 
     private mutating func append(
-        _ group: GGUFGrouping.Group, _ c: DecoderConfiguration, _ keys: GGUFModelKeys, source: String,
-        format: (Weight) throws(SwiftletError) -> NumberFormat?
+        _ group: GGUFGrouping.Group, as name: String, _ c: DecoderConfiguration, _ keys: GGUFModelKeys,
+        skippedRows: Int, source: String, format: (Weight) throws(SwiftletError) -> NumberFormat?
     ) throws(SwiftletError) {
         var parts: [Part] = []
         for weight in group.members {
             var tensor = try weight.tensor.withKernelFormat()
+            if skippedRows > 0 { tensor = tensor.slice(skippedRows..<tensor.shape[0]) }
             if c.form.normOffset != 0, weight.name.hasSuffix("norm.weight") {
                 tensor = Tensor(
                     shape: tensor.shape, floats: try tensor.floats().map { $0 + c.form.normOffset })
@@ -203,8 +219,33 @@ package struct GGUFExport {
                     order: part.order)
             }
         }
-        let isVector = group.shape.count < 2 || Self.isKept(group.name)
-        try append(group.name, parts, shape: group.shape, isVector: isVector, source: source, format: format)
+        let isVector = group.shape.count < 2 || Self.isKept(name)
+        var shape = group.shape
+        shape[0] -= skippedRows
+        try append(name, parts, shape: shape, isVector: isVector, source: source, format: format)
+    }
+
+    /// Plans the matrices that make keys and values of latent vectors, of which files hold those of the keys
+    /// transposed.
+    private mutating func append(
+        _ name: String, _ both: Tensor, _ latent: LatentForm, _ c: DecoderConfiguration, source: String,
+        format: (Weight) throws(SwiftletError) -> NumberFormat?
+    ) throws(SwiftletError) {
+        let (keySize, size) = (latent.plainSize, latent.plainSize + latent.valueSize)
+        let heads = both.reshaped([c.headCount, size, latent.rank])
+        func parts(_ rows: Range<Int>, isTransposed: Bool) -> [Part] {
+            (0..<c.headCount).map { head in
+                let matrix = heads.slice(head..<head + 1, shape: [size, latent.rank])
+                return Part(tensor: matrix.slice(rows), isTransposed: isTransposed)
+            }
+        }
+        try append(
+            name.replacing("attn_kv_b", with: "attn_k_b"), parts(0..<keySize, isTransposed: true),
+            shape: [c.headCount, latent.rank, keySize], isVector: false, source: source, format: format)
+        try append(
+            name.replacing("attn_kv_b", with: "attn_v_b"), parts(keySize..<size, isTransposed: false),
+            shape: [c.headCount, latent.valueSize, latent.rank], isVector: false, source: source,
+            format: format)
     }
 
     private mutating func plan(

@@ -23,6 +23,10 @@ struct GGUFFamily {
     var interleavesHeads = false
     /// Tensors of a layer that are stored as one, in this order.
     var merged: [(stem: String, parts: [String])] = []
+    /// Tensors of a layer that have another name in the file, by their stems.
+    var renamed: [String: String] = [:]
+    /// Rows at the beginning of a table that are left out, by the name of the tensor.
+    var skippedRows: [String: Int] = [:]
     /// The form that a reader arrives at.
     var form = DecoderForm()
     /// The only activation of the feed-forward blocks.
@@ -31,6 +35,8 @@ struct GGUFFamily {
     var layerRopes: [Rope?] = []
     /// Every so many layers one has no window; `nil` if all have the same.
     var windowPeriod: Int?
+    /// Whether that is the first of so many layers, not the last.
+    var startsWithoutWindow = false
     /// θ where a directory's configuration does not say it.
     var ropeBase = 10_000.0
     /// The share of a head that rotates, where the configuration does not say it.
@@ -39,7 +45,7 @@ struct GGUFFamily {
     var aliases: [String: String] = [:]
     /// Whether positions rotate at all.
     var rotates = true
-    /// Keys beside those that all models have.
+    /// Keys beside those that all models have, or in their place.
     var keys: Keys = []
 
     /// The family of a model, or `nil` if its files cannot be written yet.
@@ -63,6 +69,13 @@ struct GGUFFamily {
         case "phi": phi2()
         case "cohere": cohere(c, "command-r")
         case "cohere2": cohere(c, "cohere2")
+        case "falcon": falcon(c)
+        case "bloom": bloom(c)
+        case "mpt": mpt(c)
+        case "bert": bert(c)
+        case "nomic_bert": nomicBERT(c)
+        case "modernbert": modernBERT(c)
+        case "deepseek_v2": deepSeek(c)
         default: nil
         }
     }
@@ -135,7 +148,7 @@ struct GGUFFamily {
         Array(repeating: true, count: c.layerCount)
     }
 
-    private static func expertKeys(_ experts: ExpertForm) -> Keys {
+    static func expertKeys(_ experts: ExpertForm) -> Keys {
         [
             ("expert_count", GGUFValue(UInt32(experts.count))),
             ("expert_used_count", GGUFValue(UInt32(experts.used))),
@@ -261,7 +274,7 @@ struct GGUFFamily {
     }
 
     /// Layer norms with biases, and feed-forward blocks without a gate.
-    private static func plain(_ name: String) -> GGUFFamily {
+    static func plain(_ name: String) -> GGUFFamily {
         var family = GGUFFamily(architecture: name)
         family.form.norm = .layer
         family.form.normsHaveBiases = true
@@ -272,11 +285,20 @@ struct GGUFFamily {
 }
 
 extension GGUFFamily {
+    /// The name of a tensor in the file.
+    func fileName(of name: String) -> String {
+        var fields = name.split(separator: ".", omittingEmptySubsequences: false).map(String.init)
+        guard fields.count == 4, let stem = renamed[fields[2]] else { return name }
+        fields[2] = stem
+        return fields.joined(separator: ".")
+    }
+
     /// The windows that a reader arrives at, from the size that the file says.
     func windows(_ c: DecoderConfiguration) -> [Int?] {
         let size = c.windows.lazy.compactMap(\.self).first
         guard let windowPeriod else { return Array(repeating: c.windows.first ?? nil, count: c.layerCount) }
-        return (0..<c.layerCount).map { $0 % windowPeriod < windowPeriod - 1 ? size : nil }
+        let place = startsWithoutWindow ? 0 : windowPeriod - 1
+        return (0..<c.layerCount).map { $0 % windowPeriod != place ? size : nil }
     }
 }
 

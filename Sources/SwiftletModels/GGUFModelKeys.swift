@@ -1,6 +1,14 @@
 package import SwiftletFormats
 package import SwiftletTensor
 
+#if canImport(Glibc)
+    import Glibc
+#elseif canImport(Musl)
+    import Musl
+#elseif canImport(Darwin)
+    import Darwin
+#endif
+
 /// The metadata that describes a decoder of the Llama family in a GGUF file: what ``GGUFMetadata`` reads
 /// back.
 ///
@@ -86,7 +94,8 @@ package struct GGUFModelKeys {
         if let window = c.windows.lazy.compactMap(\.self).first {
             entries.append(number("attention.sliding_window", window))
         }
-        return entries + (family?.keys ?? []).map { (key($0.name), $0.value) }
+        let own = (family?.keys ?? []).map { (key: key($0.name), value: $0.value) }
+        return entries.filter { entry in !own.contains { $0.key == entry.key } } + own
     }
 
     private func scaling() -> [(key: String, value: GGUFValue)] {
@@ -103,14 +112,27 @@ package struct GGUFModelKeys {
             ]
         case .yarn(let factor, let betaFast, let betaSlow, let originalContext, let attentionFactor, _):
             let share = attentionFactor / Rope.yarnMagnitude(factor, 1)
+            let scaled =
+                latentExponent.map { number("rope.scaling.yarn_log_multiplier", Float(0.1 * $0)) }
+                ?? number("rope.scaling.attn_factor", Float(share))
             return [
                 (key("rope.scaling.type"), GGUFValue("yarn")), number("rope.scaling.factor", Float(factor)),
                 number("rope.scaling.original_context_length", originalContext),
-                number("rope.scaling.attn_factor", Float(share)),
-                number("rope.scaling.yarn_beta_fast", Float(betaFast)),
+                scaled, number("rope.scaling.yarn_beta_fast", Float(betaFast)),
                 number("rope.scaling.yarn_beta_slow", Float(betaSlow)),
             ]
         }
+    }
+
+    /// The exponent `mscale_all_dim` that made the factor of latent attention's scores; `nil` for other attention.
+    private var latentExponent: Double? {
+        guard configuration.form.latent != nil, case .yarn(let factor, _, _, _, _, _) = rope.scaling,
+            factor > 1
+        else { return nil }
+        let magnitude = (Double(configuration.attentionScale) * Double(configuration.headSize).squareRoot())
+            .squareRoot()
+        // Files have it with few decimals; the scores' factor is in single precision.
+        return ((magnitude - 1) / (0.1 * log(factor)) * 1e4).rounded() / 1e4
     }
 
     private func key(_ name: String) -> String { "\(architecture).\(name)" }
@@ -158,11 +180,12 @@ package struct GGUFModelKeys {
 
     private func checkRotation(_ refuse: (String) -> SwiftletError) throws(SwiftletError) {
         let c = configuration
-        let rotatesPart = ["gptneox", "stablelm", "phi2", "phi3"].contains(architecture)
+        let rotatesPart = ["gptneox", "stablelm", "phi2", "phi3", "deepseek2"].contains(architecture)
         if rope.rotatedSize != c.headSize, !rotatesPart {
             throw refuse("only \(rope.rotatedSize) of \(c.headSize) dimensions of a head rotate")
         }
-        if ["command-r", "cohere2"].contains(architecture), rope.scaling != .none {
+        try checkLatentScale(refuse)
+        if ["command-r", "cohere2", "falcon", "modern-bert"].contains(architecture), rope.scaling != .none {
             throw refuse("RoPE is scaled")
         }
         switch rope.scaling {
@@ -178,5 +201,20 @@ package struct GGUFModelKeys {
         let read = Rope(
             base: rope.base, rotatedSize: rope.rotatedSize, scaling: rope.scaling, pairing: c.rope.pairing)
         guard read == c.rope else { throw refuse("RoPE is made in another way than its parameters say") }
+    }
+
+    /// Checks that readers arrive at the factor of latent attention's scores, and at rotations of magnitude 1.
+    private func checkLatentScale(_ refuse: (String) -> SwiftletError) throws(SwiftletError) {
+        let c = configuration
+        guard c.form.latent != nil else { return }
+        var magnitude = 1.0
+        if case .yarn(let factor, _, _, _, let attentionFactor, _) = rope.scaling {
+            if (attentionFactor - 1).magnitude > 1e-6 { throw refuse("'mscale' and 'mscale_all_dim' differ") }
+            magnitude = Rope.yarnMagnitude(factor, latentExponent ?? 0)
+        }
+        let scale = magnitude * magnitude / Double(c.headSize).squareRoot()
+        if (Double(c.attentionScale) - scale).magnitude > 1e-6 * scale {
+            throw refuse("attention scores are scaled by \(c.attentionScale)")
+        }
     }
 }
