@@ -134,16 +134,42 @@ struct PrecompiledCharacterMap: Sendable {
     }
 
     private func normalizeValid(_ text: [UInt8], into normalized: inout [UInt8]) {
-        for cluster in String(decoding: text, as: UTF8.self) {
+        forEachRule(in: text) { part, replacement in normalized += replacement ?? Array(part.utf8) }
+    }
+
+    /// Calls `body` with every part of `text` that is looked up, and what takes its place, if anything does.
+    private func forEachRule(in text: [UInt8], _ body: (Substring, [UInt8]?) -> Void) {
+        let text = String(decoding: text, as: UTF8.self)
+        for start in text.indices {
+            let cluster = text[start...start]
             if cluster.utf8.count < 6, let replacement = replacement(of: cluster.utf8) {
-                normalized += replacement
+                body(cluster, replacement)
                 continue
             }
-            for scalar in cluster.unicodeScalars {
-                let bytes = UTF8.encode(scalar).map(Array.init) ?? []
-                normalized += replacement(of: bytes) ?? bytes
+            let scalars = cluster.unicodeScalars
+            for place in scalars.indices {
+                let part = Substring(scalars[place...place])
+                body(part, replacement(of: part.utf8))
             }
         }
+    }
+
+    /// The characters of the normalised text by their width in bytes, and how many characters each adds to the
+    /// text; if that is negative, so many follow that it takes in.
+    ///
+    /// What becomes nothing at the beginning of the text is forgotten, as `tokenizers` does.
+    func steps(_ text: [UInt8]) -> [(width: Int, change: Int)] {
+        var steps: [(width: Int, change: Int)] = []
+        forEachRule(in: text) { part, replacement in
+            let widths = String(decoding: replacement ?? Array(part.utf8), as: UTF8.self).unicodeScalars
+                .map { UTF8.width($0) }
+            let added = widths.count - part.unicodeScalars.count
+            for (place, width) in widths.enumerated() {
+                steps.append((width, place < widths.count - max(added, 0) ? 0 : 1))
+            }
+            if added < 0, let last = steps.indices.last { steps[last].change += added }
+        }
+        return steps
     }
 }
 

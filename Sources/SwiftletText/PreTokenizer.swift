@@ -17,6 +17,11 @@ package struct PreTokenizer: Sendable {
         self.isByteLevel = isByteLevel
     }
 
+    /// Whether a step asks which pieces begin at the first character of the input.
+    var asksForOrigin: Bool {
+        steps.contains { if case .metaspace(_, .first, _) = $0 { true } else { false } }
+    }
+
     /// The scanner that does everything, if there is one.
     var onlyScanner: Scanner? {
         guard steps.count == 1, case .scan(let scanner) = steps[0] else { return nil }
@@ -29,12 +34,14 @@ package struct PreTokenizer: Sendable {
     ///   - text: UTF-8, normalised.
     ///   - isFirst: whether the text is the first section of the input, for the steps that put a prefix only there.
     package func split(_ text: [UInt8], isFirst: Bool, _ body: (_ piece: [UInt8]) -> Void) {
-        forEachPiece(of: text, isFirst: isFirst) { body(Array($0)) }
+        forEachPiece(of: text, originCount: isFirst ? 1 : 0) { body(Array($0)) }
     }
 
     /// The same as ``split(_:isFirst:_:)`` without a copy of each piece; a piece is valid during its call only.
+    ///
+    /// - Parameter originCount: how many bytes at the beginning come from the first character of the input.
     package func forEachPiece(
-        of text: [UInt8], isFirst: Bool, _ body: (_ piece: UnsafeBufferPointer<UInt8>) -> Void
+        of text: [UInt8], originCount: Int, _ body: (_ piece: UnsafeBufferPointer<UInt8>) -> Void
     ) {
         if text.isEmpty { return }
         if let scanner = onlyScanner {
@@ -43,7 +50,7 @@ package struct PreTokenizer: Sendable {
             }
             return
         }
-        var pieces = Pieces(bytes: text, ranges: [0..<text.count], isAtStart: isFirst)
+        var pieces = Pieces(bytes: text, ranges: [0..<text.count], originCount: originCount)
         for step in steps { step.apply(to: &pieces) }
         pieces.bytes.withUnsafeBufferPointer { buffer in
             for range in pieces.ranges { body(UnsafeBufferPointer(rebasing: buffer[range])) }
@@ -71,8 +78,8 @@ struct Pieces {
     var bytes: [UInt8]
     /// Ascending, disjoint, never empty.
     var ranges: [Range<Int>]
-    /// Whether byte 0 is the beginning of the input.
-    var isAtStart: Bool
+    /// How many of the bytes come from the first character of the input: all before it begin there, too.
+    var originCount: Int
 
     /// Cuts every piece: `matches` reports the matches in a piece, relative to it, from left to right.
     mutating func cut(
@@ -119,22 +126,22 @@ struct Pieces {
         }
     }
 
-    /// Replaces the bytes of every piece; `isStart` says whether the piece begins at the start of the input.
-    mutating func rewrite(_ body: (_ piece: ArraySlice<UInt8>, _ isStart: Bool) -> [UInt8]) {
+    /// Replaces the bytes of every piece by those that `body` makes of them, which must begin alike for the
+    /// beginning of a piece.
+    mutating func rewrite(_ body: (_ piece: ArraySlice<UInt8>) -> [UInt8]) {
         var text: [UInt8] = []
         var rewritten: [Range<Int>] = []
+        var origin = 0
         text.reserveCapacity(bytes.count + ranges.count)
-        var startsAtStart = false
         for range in ranges {
-            let isStart = isAtStart && range.lowerBound == 0
             let start = text.count
-            text += body(bytes[range], isStart)
-            if isStart { startsAtStart = true }
+            text += body(bytes[range])
+            if range.lowerBound < originCount {
+                origin = start + body(bytes[range.prefix(originCount - range.lowerBound)]).count
+            }
             if text.count > start { rewritten.append(start..<text.count) }
         }
-        bytes = text
-        ranges = rewritten
-        isAtStart = startsAtStart
+        (bytes, ranges, originCount) = (text, rewritten, origin)
     }
 }
 

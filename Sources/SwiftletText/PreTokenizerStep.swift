@@ -67,8 +67,8 @@ enum PreTokenizerStep: Sendable {
         case .metaspace(let replacement, let prefix, let splits):
             pieces.applyMetaspace(replacement, prefix, splits: splits)
         case .spaceBefore:
-            pieces.rewrite { piece, _ in piece.first == 0x20 ? Array(piece) : [0x20] + piece }
-        case .toAlphabet: pieces.rewrite { piece, _ in ByteAlphabet.encode(piece) }
+            pieces.rewrite { $0.first == 0x20 ? Array($0) : [0x20] + $0 }
+        case .toAlphabet: pieces.rewrite { ByteAlphabet.encode($0) }
         }
     }
 
@@ -96,13 +96,17 @@ extension Pieces {
         var cut: [Range<Int>] = []
         text.reserveCapacity(bytes.count + bytes.count / 2 + mark.count * ranges.count)
         cut.reserveCapacity(splits ? bytes.count / 4 : ranges.count)
-        var startsAtStart = false
+        var origin = 0
         for range in ranges {
-            let isStart = isAtStart && range.lowerBound == 0
-            startsAtStart = startsAtStart || isStart
+            let isFirst = range.lowerBound < originCount
             let isMarked = bytes[range.lowerBound] == 0x20 || bytes[range].starts(with: mark)
             let start = text.count
-            if !isMarked, prefix == .always || prefix == .first && isStart { text += mark }
+            if !isMarked, prefix == .always || prefix == .first && isFirst { text += mark }
+            if isFirst {
+                let beginning = bytes[range.prefix(originCount - range.lowerBound)]
+                let spaces = beginning.count { $0 == 0x20 }
+                origin = text.count + beginning.count + spaces * (mark.count - 1)
+            }
             NormalizerStep.appendReplacing(0x20, by: mark, in: bytes[range], to: &text)
             if splits {
                 Self.cut(text, from: start, before: mark, into: &cut)
@@ -110,7 +114,7 @@ extension Pieces {
                 cut.append(start..<text.count)
             }
         }
-        (bytes, ranges, isAtStart) = (text, cut, startsAtStart)
+        (bytes, ranges, originCount) = (text, cut, origin)
     }
 
     /// Cuts the end of a text before every `mark`.

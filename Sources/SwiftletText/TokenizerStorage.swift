@@ -118,9 +118,12 @@ final class TokenizerStorage: Sendable {
                 model: model, vocabulary: vocabulary, isByteLevel: false, scratch: scratch)
             text.withUnsafeBufferPointer { encoder.encode($0, into: &ids) }
         case .split(let normalizer, let preTokenizer):
-            let text = normalizer.normalize(text)
+            var origin = isFirst ? NormalizerStep.width(ofFirst: text) : 0
+            let text =
+                isFirst && preTokenizer.asksForOrigin && !normalizer.isIdentity
+                ? normalizer.normalize(text, originCount: &origin) : normalizer.normalize(text)
             guard case .leftmostLongest(_, let matcher) = finder, !matcher.isEmpty else {
-                return encodeWords(text, isFirst: isFirst, preTokenizer, into: &ids, scratch)
+                return encodeWords(text, originCount: origin, preTokenizer, into: &ids, scratch)
             }
             for segment in text.withUnsafeBufferPointer({
                 matcher.segments(of: $0, parseSpecial: parseSpecial)
@@ -128,16 +131,16 @@ final class TokenizerStorage: Sendable {
                 if let token = segment.token {
                     ids.append(token)
                 } else {
-                    let isFirst = isFirst && segment.range.lowerBound == 0
+                    let origin = max(origin - segment.range.lowerBound, 0)
                     encodeWords(
-                        Array(text[segment.range]), isFirst: isFirst, preTokenizer, into: &ids, scratch)
+                        Array(text[segment.range]), originCount: origin, preTokenizer, into: &ids, scratch)
                 }
             }
         }
     }
 
     private func encodeWords(
-        _ text: [UInt8], isFirst: Bool, _ preTokenizer: PreTokenizer, into ids: inout [TokenID],
+        _ text: [UInt8], originCount: Int, _ preTokenizer: PreTokenizer, into ids: inout [TokenID],
         _ scratch: ModelScratch
     ) {
         let encoder = WordEncoder(
@@ -145,7 +148,7 @@ final class TokenizerStorage: Sendable {
         if let scanner = preTokenizer.onlyScanner {
             text.withUnsafeBufferPointer { encoder.encode($0, scanner, into: &ids) }
         } else {
-            preTokenizer.forEachPiece(of: text, isFirst: isFirst) { encoder.encode($0, into: &ids) }
+            preTokenizer.forEachPiece(of: text, originCount: originCount) { encoder.encode($0, into: &ids) }
         }
     }
 }

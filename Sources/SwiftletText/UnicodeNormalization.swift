@@ -19,60 +19,79 @@ enum UnicodeNormalization {
         var changes = false
         UTF8Text.forEach(text) { changes = changes || tables.flags(of: $0) & flag != 0 }
         if !changes { return text }
-        var values = decomposed(text, isCompatible: form.isCompatible)
-        if form.isComposed { compose(&values) }
-        return UTF8Text.bytes(values)
+        return UTF8Text.bytes(steps(text, to: form).lazy.map(\.value))
+    }
+
+    /// A character of normalised text, and how it came about.
+    struct Step {
+        var value: UInt32
+        /// How many characters it adds to the text; if negative, so many follow that it takes in.
+        var change: Int32
+    }
+
+    /// The characters of `text` in a normalisation form.
+    static func steps(_ text: [UInt8], to form: Form) -> [Step] {
+        var steps = decomposed(text, isCompatible: form.isCompatible)
+        if form.isComposed { compose(&steps) }
+        return steps
     }
 
     /// The characters of `text`, decomposed and in canonical order.
-    private static func decomposed(_ text: [UInt8], isCompatible: Bool) -> [UInt32] {
+    private static func decomposed(_ text: [UInt8], isCompatible: Bool) -> [Step] {
         let tables = NormalizationTables.shared
-        var values: [UInt32] = []
-        values.reserveCapacity(text.count)
-        UTF8Text.forEach(text) { tables.appendDecomposition(of: $0, isCompatible: isCompatible, to: &values) }
+        var steps: [Step] = []
+        steps.reserveCapacity(text.count)
+        UTF8Text.forEach(text) { value in
+            var change: Int32 = 0
+            tables.forEachPart(of: value, isCompatible: isCompatible) {
+                steps.append(Step(value: $0, change: change))
+                change = 1
+            }
+        }
         var start = 0
-        while start < values.count {
-            guard tables.combiningClass(of: values[start]) > 0 else {
+        while start < steps.count {
+            guard tables.combiningClass(of: steps[start].value) > 0 else {
                 start += 1
                 continue
             }
-            var marks: [(combiningClass: UInt8, place: Int, value: UInt32)] = []
+            var marks: [(combiningClass: UInt8, place: Int, step: Step)] = []
             var end = start
-            while end < values.count, case let combining = tables.combiningClass(of: values[end]),
+            while end < steps.count, case let combining = tables.combiningClass(of: steps[end].value),
                 combining > 0
             {
-                marks.append((combining, end, values[end]))
+                marks.append((combining, end, steps[end]))
                 end += 1
             }
             if marks.count > 1 {
                 marks.sort { ($0.combiningClass, $0.place) < ($1.combiningClass, $1.place) }
-                for (offset, mark) in marks.enumerated() { values[start + offset] = mark.value }
+                for (offset, mark) in marks.enumerated() { steps[start + offset] = mark.step }
             }
             start = end
         }
-        return values
+        return steps
     }
 
     /// Replaces pairs by their compositions, in place.
-    private static func compose(_ values: inout [UInt32]) {
+    private static func compose(_ steps: inout [Step]) {
         let tables = NormalizationTables.shared
         var count = 0
         var starter: Int?
         var lastClass: UInt8 = 0
-        for value in values {
-            let combining = tables.combiningClass(of: value)
+        for step in steps {
+            let combining = tables.combiningClass(of: step.value)
             if let place = starter, lastClass < combining || (lastClass == 0 && count == place + 1),
-                let composed = tables.composition(values[place], value)
+                let composed = tables.composition(steps[place].value, step.value)
             {
-                values[place] = composed
+                steps[place].value = composed
+                steps[place].change += step.change - 1
                 continue
             }
             if combining == 0 { starter = count }
             lastClass = combining
-            values[count] = value
+            steps[count] = step
             count += 1
         }
-        values.removeLast(values.count - count)
+        steps.removeLast(steps.count - count)
     }
 }
 
@@ -180,17 +199,20 @@ struct NormalizationTables: Sendable {
         flags(of: value) & NormalizationTables.combiningFlag == 0 ? 0 : combining[value] ?? 0
     }
 
-    /// Appends the full decomposition of a character.
-    func appendDecomposition(of value: UInt32, isCompatible: Bool, to values: inout [UInt32]) {
+    /// Calls `body` with each character of the full decomposition of one.
+    @inline(__always)
+    func forEachPart(of value: UInt32, isCompatible: Bool, _ body: (UInt32) -> Void) {
         if flags(of: value) & (2 | 8) == 0 {
-            values.append(value)
+            body(value)
         } else if NormalizationTables.hangul.contains(value) {
             let index = value - 0xAC00
-            values.append(0x1100 + index / 588)
-            values.append(0x1161 + index % 588 / 28)
-            if index % 28 > 0 { values.append(0x11A7 + index % 28) }
+            body(0x1100 + index / 588)
+            body(0x1161 + index % 588 / 28)
+            if index % 28 > 0 { body(0x11A7 + index % 28) }
+        } else if let parts = (isCompatible ? compatible : canonical)[value] {
+            parts.forEach(body)
         } else {
-            values += (isCompatible ? compatible : canonical)[value] ?? [value]
+            body(value)
         }
     }
 

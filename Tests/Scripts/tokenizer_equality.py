@@ -101,6 +101,19 @@ def pre_tokenizers():
                                                  {"type": "Digits", "individual_digits": False}]}
 
 
+def first_marks(index, normalizer):
+    """A pre-tokenizer that puts a mark before what begins at the first character of the input.
+
+    ByteLevel does not follow a normalizer that adds text before all characters: there the library doubles text.
+    """
+    mark = {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first", "split": index % 2 == 0}
+    before = (None, {"type": "Split", "pattern": {"Regex": r"\w|\W"}, "behavior": "Isolated", "invert": False},
+              {"type": "Punctuation", "behavior": "Isolated"},
+              {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}, mark)[index % 5]
+    doubles = index % 5 == 3 and "x*" in json.dumps(normalizer)
+    return mark if before is None or doubles else {"type": "Sequence", "pretokenizers": [before, mark]}
+
+
 def decoders():
     flags = [True, False]
     yield None
@@ -284,6 +297,8 @@ def cases(texts, draw, random_count):
         if draw.random() < 0.4:
             pre = {"type": "Sequence", "pretokenizers": [p for p in draw.choices(pools[1], k=draw.randint(1, 3)) if p]}
         rows.append((f"random {index}", draw.choice(MODELS), normalizer, pre, draw.choice(pools[2]), draw.randrange(9)))
+    for index, normalizer in enumerate(pools[0]):
+        rows.append((f"origin {title(normalizer)}", ("BPE", "Unigram", "BPE-bytes")[index % 3], normalizer, first_marks(index, normalizer), None, None))
     for name, kind, normalizer, pre, decoder, post in rows:
         yield name, kind, normalizer, pre, decoder, post
 

@@ -68,6 +68,25 @@ struct ComponentFixtureTests {
         }
     }
 
+    @Test("marks what begins at the first character of the input, whatever a normalizer made of that")
+    func origins() throws {
+        let cases = Components.list(try JSON.parse(contentsOf: "\(Components.folder)/origins.json"))
+        #expect(cases.count > 50)
+        for entry in cases {
+            let name = entry["name"]?.string ?? ""
+            let json = try #require(entry["tokenizer"])
+            let tokenizer = try Tokenizer.load(json: json, source: name, TokenizerConfiguration())
+            for (text, wanted) in zip(Components.list(entry["texts"]), Components.list(entry["tokens"])) {
+                guard wanted.kind == .array, let text = text.string else { continue }
+                let tokens = tokenizer.encode(text).map { tokenizer.piece($0) ?? "" }
+                let isEqual = tokens.elementsEqual(wanted.elements.map { $0.string ?? "" }) {
+                    $0.utf8.elementsEqual($1.utf8)
+                }
+                #expect(isEqual, "\(name): \(text.debugDescription) \(tokens)")
+            }
+        }
+    }
+
     @Test("gives the same ids with and without remembering words")
     func cache() throws {
         for entry in Components.cases {

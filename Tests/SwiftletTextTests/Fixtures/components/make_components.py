@@ -7,7 +7,8 @@ Developer only; run with the packages pinned in Tests/requirements.txt, and tikt
 
 components.json is a list of {"name", "tokenizer", "texts", "ids", "plain", "lists", "decoded", "skipped"}: `ids` has
 special tokens added and read, `plain` neither; `decoded` and `skipped` are `lists` decoded with and without special
-tokens. `null` means that the library refuses. ranks/vectors.json has the texts and ids of each vocabulary there.
+tokens. `null` means that the library refuses. origins.json is a list of {"name", "tokenizer", "texts",
+"tokens"}: every normalizer before pre-tokenizers that mark what begins at the first character of the input. ranks/vectors.json has the texts and ids of each vocabulary there.
 """
 
 import base64
@@ -21,7 +22,7 @@ sys.path.insert(0, str(HERE.parents[2] / "Scripts"))
 
 import tiktoken
 from mistral_common.tokens.tokenizers.tekken import Tekkenizer
-from tokenizers import Tokenizer
+from tokenizers import AddedToken, Tokenizer, models
 
 import tokenizer_equality as equality
 import tokenizer_ranks as rank_lists
@@ -48,6 +49,25 @@ def component(index, row, source, training):
         texts = [equality.attempt(lambda: tokenizer.decode(ids, skip_special_tokens=skip)) for ids in case["lists"]]
         case[key] = [None if text is None or keeps_bytes and "\ufffd" in text else text for text in texts]
     return case
+
+
+def write_origins():
+    """Tokenizers whose tokens are characters, so that only the marks of the pre-tokenizer matter."""
+    texts = ["a b", "  a b", "\u0001\u200b a b", "\ufb01 a", "\u00e9 b", "e\u0301\u0323 b", "\u4e2d a", "<x> a", "<x>a", "a<x> b", " <y>a",
+             "<y> a", "a <y>b", "\u0130b a", "\u1100\u1161\u11a8 a", "\ufdfa a", "x", "xa e", " ", "\u0300a", "..a b", "E\u0301A"]
+    letters = sorted(set("".join(texts)) | set("▁aefi\u0301\u0307")) + ["é", "ab", "Ġ"]
+    vocabulary = {token: index for index, token in enumerate(["<unk>", "<x>", "<y>", *letters])}
+    cases = []
+    for index, normalizer in enumerate(equality.normalizers()):
+        if normalizer and normalizer["type"] == "Precompiled":
+            continue
+        whole = json.loads(Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>")).to_str())
+        whole["normalizer"], whole["pre_tokenizer"] = normalizer, equality.first_marks(index, normalizer)
+        tokenizer = Tokenizer.from_str(json.dumps(whole))
+        tokenizer.add_tokens([AddedToken("<x>", normalized=False), AddedToken("<y>", normalized=True)])
+        tokens = [equality.attempt(lambda: tokenizer.encode(text).tokens) for text in texts]
+        cases.append({"name": json.dumps(normalizer), "tokenizer": json.loads(tokenizer.to_str()), "texts": texts, "tokens": tokens})
+    (HERE / "origins.json").write_text(json.dumps(cases, ensure_ascii=False, separators=(",", ":")) + "\n")
 
 
 def write_ranks(source):
@@ -82,6 +102,8 @@ def main():
     equality.SIZES.update(small=True)
     cases = []
     for index, row in enumerate(equality.cases(training, random.Random(SEED), 40)):
+        if row[0].startswith("origin"):
+            continue
         if index % STRIDE and not row[0].startswith("decoder type:CTC") or "Precompiled" in json.dumps(row):
             continue  # its maps are large, and the fixtures in ../tokens have one
         try:
@@ -90,6 +112,7 @@ def main():
             print(f"{row[0]}: {error}")
     lines = [json.dumps(case, separators=(",", ":")) for case in cases]
     (HERE / "components.json").write_text("[\n" + ",\n".join(lines) + "\n]\n")
+    write_origins()
     write_ranks(source)
     print(len(cases), "tokenizers")
 
