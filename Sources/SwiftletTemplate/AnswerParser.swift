@@ -60,6 +60,18 @@ public struct AnswerParser: Sendable {
         calls = CallParser(style)
     }
 
+    /// - Parameters:
+    ///   - style: how the model writes calls.
+    ///   - prompt: what the answer follows, which may end in `<think>`.
+    public init(style: CallStyle, prompt: String) {
+        self.init(style: style, isThinking: Self.isThinking(after: prompt))
+    }
+
+    /// Whether a prompt ends in `<think>`, but for blanks.
+    public static func isThinking(after prompt: String) -> Bool {
+        prompt.utf8.reversed().drop { Marks.isBlank($0) }.starts(with: Marks.think.reversed())
+    }
+
     /// Takes more of the answer.
     public mutating func read(_ text: String) -> [AnswerDelta] { pass(thoughts.read(Array(text.utf8))) }
 

@@ -9,7 +9,7 @@ struct Chat: ParsableCommand {
         discussion: """
             Each line is a message; the model's answer follows. A line that ends with \\ goes on in the next. \
             Ctrl-C ends an answer; Ctrl-D or /exit ends the conversation; /reset forgets what was said. Answers \
-            go to standard output, everything else to standard error.
+            go to standard output, everything else to standard error, thoughts of the model, too.
 
               swiftlet chat
               swiftlet chat -m HuggingFaceTB/SmolLM2-135M-Instruct --system "Be brief."
@@ -30,6 +30,7 @@ struct Chat: ParsableCommand {
     var system: String?
 
     @OptionGroup(title: "Chat template") var templates: ChatTemplateOptions
+    @OptionGroup(title: "Thinking") var reasoning: ReasoningFlags
 
     @Flag(name: [.short, .long], help: "Print model, threads and sampler settings.") var verbose = false
 
@@ -40,6 +41,7 @@ struct Chat: ParsableCommand {
         let session = try model.session(loaded, promptCache: promptCache)
         var conversation = Conversation(session: session, template: template, system: system)
         conversation.settings = try templates.settings()
+        reasoning.apply(to: &conversation.settings)
         var options = GenerationOptions(defaultsOf: loaded)
         sampling.apply(to: &options.sampling)
         length.apply(to: &options)
@@ -76,9 +78,20 @@ struct Chat: ParsableCommand {
         Interrupt.listen()
         defer { Interrupt.stop() }
         let reason: FinishReason?
+        var thoughts = ThoughtDisplay()
         do {
+            defer { thoughts.close() }
             reason = try conversation.answer(
-                message, options, isCancelled: { Interrupt.isRequested }, write: Console.write)
+                message, options, splitsThoughts: reasoning.splitsThoughts,
+                isCancelled: { Interrupt.isRequested }
+            ) { part throws(SwiftletError) in
+                switch part {
+                case .thought(let text): thoughts.write(text)
+                case .text(let text):
+                    thoughts.close()
+                    try Console.write(text)
+                }
+            }
         } catch {
             guard error.code == .limit, Console.isTyped else { throw error }
             return Console.note("\(error.message), or start anew with /reset")

@@ -1,3 +1,4 @@
+import SwiftletGrammar
 import SwiftletTensor
 import SwiftletTestSupport
 import SwiftletText
@@ -34,6 +35,31 @@ import Testing
             #expect(text == fresh.text && reason == fresh.reason)
             #expect(conversation.messages.count == 3 + 2 * turn)
             #expect(conversation.messages.last == ChatMessage(.assistant, text))
+        }
+    }
+
+    @Test("thoughts are told apart, and go to the template as such")
+    func thoughts() throws {
+        let model = try Model.load(nil)
+        var options = GenerationOptions(defaultsOf: model)
+        options.constraint = try model.constraint(Grammar.cached(regex: "<think>ab</think>\n(cd|ef)"))
+        let template = try ChatTemplate(
+            "{% for m in messages %}[{{ m.reasoning_content }}|{{ m.content }}]{% endfor %}", name: "test",
+            tokenizer: try #require(model.tokenizer))
+        for splits in [true, false] {
+            var conversation = Conversation(session: try Session(model), template: template)
+            var (text, thought) = ("", "")
+            try conversation.answer("Hi", options, splitsThoughts: splits) {
+                switch $0 {
+                case .text(let piece): text += piece
+                case .thought(let piece): thought += piece
+                }
+            }
+            let spoken = text.suffix(2)
+            #expect(spoken == "cd" || spoken == "ef")
+            #expect(thought == (splits ? "ab" : "") && text == (splits ? "" : "<think>ab</think>\n") + spoken)
+            #expect(conversation.messages.last?.content == text)
+            #expect(conversation.messages.last?.reasoning == (splits ? "ab" : nil))
         }
     }
 

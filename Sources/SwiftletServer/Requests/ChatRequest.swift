@@ -48,11 +48,9 @@ struct ChatRequest {
     func render(_ engine: Engine, field: String = "messages") throws(APIError) -> Rendered {
         let text = try text(engine, field: field)
         let tokens = engine.template.tokens(of: text, engine.tokenizer)
-        let isThinking =
-            text.utf8.reversed().drop { $0 == 0x20 || $0 == 0x0A }.starts(with: "<think>".utf8.reversed())
         return Rendered(
             prompt: try PromptFields.checked(tokens, field, engine.target), text: text,
-            isThinking: isThinking,
+            isThinking: AnswerParser.isThinking(after: text),
             style: parsesCalls ? engine.callStyle : .none, splitsReasoning: splitsReasoning)
     }
 
