@@ -6,6 +6,7 @@ extension GGUFTokenizerExport {
 
     /// Which tokenizer of GGUF files a tokenizer.json is.
     mutating func kind(of json: JSON) throws(SwiftletError) -> Kind {
+        if case .wordPiece(let model) = storage.model { return try wordPieceKind(json, model) }
         for token in json["added_tokens"]?.elements.map({ $0 }) ?? [] {
             for option in ["lstrip", "rstrip", "single_word"] where token[option]?.bool == true {
                 throw refusal("the added token '\(token["content"]?.string ?? "")' has '\(option)'")
@@ -19,6 +20,28 @@ extension GGUFTokenizerExport {
             throw refusal("BPE works neither on bytes nor has tokens for all bytes")
         }
         return try scoredKind(json, model)
+    }
+
+    /// The vocabulary of BERT. Readers know no longest word; white space around `[MASK]` is let pass.
+    private func wordPieceKind(_ json: JSON, _ model: WordPieceModel) throws(SwiftletError) -> Kind {
+        guard !model.matchesWholeWords, model.continuingPrefix == Array("##".utf8) else {
+            throw refusal("the model is not a WordPiece model whose words go on with '##'")
+        }
+        let normalizer = json["normalizer"]
+        guard normalizer?["type"]?.string == "BertNormalizer", normalizer?["clean_text"]?.bool ?? true,
+            normalizer?["handle_chinese_chars"]?.bool ?? true
+        else { throw refusal("the normalizer is not a BertNormalizer with all its steps") }
+        guard json["pre_tokenizer"]?["type"]?.string == "BertPreTokenizer" else {
+            throw refusal("the pre-tokenizer is '\(json["pre_tokenizer"]?["type"]?.string ?? "")'")
+        }
+        let lowercase = normalizer?["lowercase"]?.bool ?? true
+        let strips = normalizer?["strip_accents"]?.bool ?? lowercase
+        var kind = Kind(model: "bert", preTokenizer: "default", marksWords: true, unknown: model.unknown)
+        // Readers lowercase and strip accents unless they are told.
+        if !lowercase || !strips {
+            kind.flags = [("normalizer.lowercase", lowercase), ("normalizer.strip_accents", strips)]
+        }
+        return kind
     }
 
     private func byteLevelKind(_ json: JSON, _ model: BytePairModel) throws(SwiftletError) -> Kind {
@@ -66,11 +89,32 @@ extension GGUFTokenizerExport {
                 || steps[0]["behavior"]?.string == "Removed" && steps[0]["invert"]?.bool == true
             guard keepsMatches, let pattern = steps[0]["pattern"]?["Regex"]?.string else { break }
             if let name = Self.patternName(pattern, ignoresMerges: ignoresMerges) { return name }
-            throw refusal("the pre-tokenizer splits by '\(pattern)'")
-        default: break
+            fallthrough
+        default:
+            guard let patterns = Self.patterns(of: steps.dropLast()) else { break }
+            let name = PreTokenizerNames.name(of: patterns + (splitsWords ? [PreTokenizerNames.gpt2] : [])) {
+                GGUFSpecialTokens.wholeWordSplittings.contains($0) == ignoresMerges
+            }
+            if let name { return name }
+            throw refusal("the pre-tokenizer splits by '\(patterns.joined(separator: "', then by '"))'")
         }
         let names = steps.map { $0["type"]?.string ?? "" }.joined(separator: ", ")
         throw refusal("the pre-tokenizer is \(names)")
+    }
+
+    /// The patterns that steps split at, one after the other; `nil` if they do something else.
+    private static func patterns(of steps: ArraySlice<JSON>) -> [String]? {
+        var patterns: [String] = []
+        for step in steps {
+            switch step["type"]?.string {
+            case "Digits": patterns.append(step["individual_digits"]?.bool == true ? #"\p{N}"# : #"\p{N}+"#)
+            case "Split" where step["behavior"]?.string == "Isolated" && step["invert"]?.bool != true:
+                guard let pattern = step["pattern"]?["Regex"]?.string else { return nil }
+                patterns.append(pattern)
+            default: return nil
+            }
+        }
+        return patterns
     }
 
     private static func patternName(_ pattern: String, ignoresMerges: Bool) -> String? {

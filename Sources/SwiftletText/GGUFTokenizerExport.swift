@@ -18,6 +18,12 @@ package struct GGUFTokenizerExport {
         var scores: [Float]?
         var merges: [[UInt8]]?
         var addsSpacePrefix: Bool?
+        /// Whether words are marked where they begin, not where they go on with `##`.
+        var marksWords = false
+        /// What the model writes for words that it cannot cover.
+        var unknown: TokenID?
+        /// More flags, by the ends of their keys.
+        var flags: [(String, Bool)] = []
     }
 
     let directory: HuggingFaceDirectory
@@ -74,7 +80,7 @@ package struct GGUFTokenizerExport {
         var kinds: [Int32] = []
         for id in 0..<TokenID(vocabularySize) {
             let (text, type) = piece(id)
-            texts.append(text)
+            texts.append(kind.marksWords && type == .normal ? Self.markedWord(text) : text)
             kinds.append(Int32(type.rawValue))
         }
         var entries: [(key: String, value: GGUFValue)] = [
@@ -87,7 +93,8 @@ package struct GGUFTokenizerExport {
         }
         entries.append((key("token_type"), GGUFValue(kinds)))
         if let merges = kind.merges { entries.append((key("merges"), GGUFValue(strings: merges))) }
-        entries += try specialEntries(vocabularySize: vocabularySize)
+        entries += try specialEntries(kind, vocabularySize: vocabularySize)
+        entries += kind.flags.map { (key($0), GGUFValue($1)) }
         if let adds = kind.addsSpacePrefix { entries.append((key("add_space_prefix"), GGUFValue(adds))) }
         if let template = storage.special.chatTemplate {
             entries.append(("tokenizer.chat_template", GGUFValue(template)))
@@ -106,10 +113,15 @@ package struct GGUFTokenizerExport {
         return (Array("[PAD\(id)]".utf8), .unused)
     }
 
+    /// A piece of a word as GGUF files write it: U+2581 before the first, nothing before the others.
+    private static func markedWord(_ text: [UInt8]) -> [UInt8] {
+        text.starts(with: "##".utf8) ? Array(text.dropFirst(2)) : SentencePieceNormalizer.spaceMark + text
+    }
+
     // MARK: Special tokens
 
     private func specialEntries(
-        vocabularySize: Int
+        _ kind: Kind, vocabularySize: Int
     ) throws(SwiftletError) -> [(key: String, value: GGUFValue)] {
         let (before, after) = try surroundings()
         let config = try directory.config()
@@ -118,7 +130,8 @@ package struct GGUFTokenizerExport {
         }
         let bos = storage.special.bos ?? before.first ?? configured("bos")
         let ends = try endIDs(vocabularySize: vocabularySize)
-        let eos = storage.special.eos ?? ends.first ?? configured("eos")
+        let last = kind.marksWords ? after.first : nil
+        let eos = last ?? storage.special.eos ?? ends.first ?? configured("eos")
         guard before.isEmpty || before == [bos], after.isEmpty || after == [eos] else {
             throw refusal("the post-processor puts other tokens around a text than the first and the last")
         }
@@ -129,9 +142,11 @@ package struct GGUFTokenizerExport {
             return text.flatMap { storage.added.id(of: $0) ?? storage.vocabulary.id(of: $0) }
         }
         var ids: [(String, TokenID?)] = [
-            ("bos", bos), ("eos", eos), ("unknown", named("unk")),
+            ("bos", bos), ("eos", eos), ("unknown", named("unk") ?? kind.unknown),
             ("padding", named("pad") ?? configured("pad")),
         ]
+        // The format spells it so.
+        if kind.marksWords { ids += [("seperator", after.first), ("mask", named("mask"))] }
         let others = ends.filter { $0 != eos && !isKnownEnd($0) }
         guard others.count <= 2 else {
             throw refusal("generation ends at \(others.count + 1) tokens, expected at most three")

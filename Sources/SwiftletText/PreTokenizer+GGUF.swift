@@ -49,6 +49,22 @@ enum PreTokenizerNames {
         return rules
     }()
 
+    /// The first name whose patterns mean the same as others, however they are written.
+    ///
+    /// - Parameter isNamed: whether a name may be taken.
+    static func name(of patterns: [String], where isNamed: (String) -> Bool) -> String? {
+        func nodes(_ patterns: [String]) -> [PatternNode]? {
+            try? patterns.map { try Pattern.node($0, source: "") }
+        }
+        guard let wanted = nodes(patterns) else { return nil }
+        for (names, patterns) in byteLevel where patterns.count == wanted.count && nodes(patterns) == wanted {
+            if let name = names.split(separator: " ").lazy.map(String.init).first(where: isNamed) {
+                return name
+            }
+        }
+        return nil
+    }
+
     /// Lists of names, and the patterns of each.
     private static let byteLevel: [(names: String, patterns: [String])] = [
         (
@@ -147,7 +163,7 @@ enum PreTokenizerNames {
 
     private static let notPunctuation =
         #" ?[^(\s|.,!?\x{2026}\x{3002}\x{FF0C}\x{3001}\x{964}\x{6D4}\x{60C})]+"#
-    private static let gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
+    static let gpt2 = #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
     private static let contractions = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
     private static let words = #"[^\r\n\p{L}\p{N}]?\p{L}+|"#
     private static let rest = #"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"#

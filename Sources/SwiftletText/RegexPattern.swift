@@ -15,10 +15,14 @@ package struct Pattern: Sendable {
     ///   - source: what to name in errors, such as the path of the file that the pattern comes from.
     /// - Throws: ``SwiftletError`` with the place of what cannot be read.
     package init(_ text: String, source: String) throws(SwiftletError) {
-        var parser = PatternParser(Array(text.utf8), source: source)
-        let node = try parser.parse()
-        program = try PatternProgram(node, pattern: text, source: source)
+        program = try PatternProgram(Self.node(text, source: source), pattern: text, source: source)
         self.text = text
+    }
+
+    /// What a pattern says, however it is written.
+    static func node(_ text: String, source: String) throws(SwiftletError) -> PatternNode {
+        var parser = PatternParser(Array(text.utf8), source: source)
+        return try parser.parse()
     }
 
     /// Calls `body` with the byte range of every match in `text`, from left to right, without overlap.
