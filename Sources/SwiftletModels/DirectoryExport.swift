@@ -7,24 +7,13 @@ package import SwiftletTensor
 /// Names of tensors come from the architecture's own ``TensorMap``, the one that its checkpoints are read by. What was
 /// written is read back before it gets its name: a directory appears only if it holds the same model.
 package struct DirectoryExport {
-    /// One tensor of the new directory.
-    struct Item {
-        let name: String
-        let shape: [Int]
-        let format: NumberFormat
-        let tensor: Tensor
-        let order: TensorConverter.RowOrder
-        /// Added to every number.
-        let offset: Float
-    }
-
     /// The format of all matrices; vectors are f32.
     package let format: NumberFormat
     let configuration: DecoderConfiguration
     let family: HubFamily
     private let file: GGUFFile
     private let architecture: any Architecture.Type
-    private(set) var items: [Item] = []
+    private(set) var items: [HubTensor] = []
 
     /// Ids and numbers for `config.json` that the tokenizer knows.
     package struct Tokens {
@@ -54,23 +43,17 @@ package struct DirectoryExport {
         }
         self.family = family
         self.format = format ?? Self.usualFormat(of: model.weights)
-        let map = architecture.tensors(family.expected(configuration))
-        guard map.parts.isEmpty, map.stacked.isEmpty, map.transposed.isEmpty else {
-            throw SwiftletError(
-                .unsupported,
-                "\(file.path): models of '\(configuration.architecture)' store several tensors as one, which cannot be "
-                    + "written yet")
-        }
-        for weight in model.weights {
-            guard let name = map.names(of: weight.name).first else { continue }
-            let isVector = weight.tensor.shape.count < 2
-            items.append(
-                Item(
-                    name: name, shape: weight.tensor.shape, format: isVector ? .f32 : self.format,
-                    tensor: weight.tensor, order: family.order(of: weight.name, configuration),
-                    offset: weight.name.hasSuffix("norm.weight") ? -family.normOffset : 0))
-        }
+        // Files of Mixtral go by another architecture than its directories.
+        let writer = ModelRegistry.architecture(named: family.modelType) ?? architecture
+        items =
+            try HubTensors(
+                model.weights, writer.tensors(family.expected(configuration)), family, configuration,
+                source: file.path
+            ).tensors
     }
+
+    /// The format of a tensor of the directory.
+    private func format(of item: HubTensor) -> NumberFormat { item.isVector ? .f32 : format }
 
     private static func usualFormat(of weights: [NamedTensor]) -> NumberFormat {
         var counts: [NumberFormat: Int] = [:]
@@ -83,11 +66,13 @@ package struct DirectoryExport {
 
     /// Bytes of all tensors in the new directory.
     package var byteCount: Int {
-        items.reduce(0) { $0 + (Tensor.byteCount(shape: $1.shape, format: $1.format) ?? 0) }
+        items.reduce(0) { $0 + (Tensor.byteCount(shape: $1.shape, format: format(of: $1)) ?? 0) }
     }
 
     /// Bytes of the same tensors in the file.
-    package var oldByteCount: Int { items.reduce(0) { $0 + $1.tensor.bytes.count } }
+    package var oldByteCount: Int {
+        items.reduce(0) { $0 + $1.pieces.reduce(0) { $0 + $1.tensor.bytes.count } }
+    }
 
     /// Tensors of the new directory.
     package var tensorCount: Int { items.count }
@@ -96,7 +81,7 @@ package struct DirectoryExport {
     package var contextLength: Int { configuration.contextLength }
 
     /// Numbers in all tensors.
-    package var elementCount: Int { items.reduce(0) { $0 + $1.tensor.elementCount } }
+    package var elementCount: Int { items.reduce(0) { $0 + $1.elementCount } }
 
     /// Writes the directory, which appears under its name when it is complete and was read back.
     ///
@@ -132,21 +117,19 @@ package struct DirectoryExport {
         guard progress(0, total) else { return false }
         var writer = try SafetensorsWriter(
             path: path, metadata: ["format": "pt"],
-            tensors: items.map { TensorDeclaration(name: $0.name, shape: $0.shape, format: $0.format) })
+            tensors: items.map { TensorDeclaration(name: $0.name, shape: $0.shape, format: format(of: $0)) })
         var done = 0
         for item in items {
-            var tensor = item.tensor
-            if item.offset != 0 {
-                tensor = Tensor(shape: tensor.shape, floats: try tensor.floats().map { $0 + item.offset })
+            for piece in try item.rows() {
+                let converter = TensorConverter(
+                    piece.tensor, to: format(of: item), order: piece.order, name: item.name, pool: pool)
+                let finished = try converter.forEachPiece { (bytes, count) throws(SwiftletError) in
+                    try writer.write(bytes)
+                    done += count
+                    return progress(done, total)
+                }
+                guard finished else { return false }
             }
-            let converter = TensorConverter(
-                tensor, to: item.format, order: item.order, name: item.name, pool: pool)
-            let finished = try converter.forEachPiece { (bytes, count) throws(SwiftletError) in
-                try writer.write(bytes)
-                done += count
-                return progress(done, total)
-            }
-            guard finished else { return false }
         }
         try writer.finish()
         return true

@@ -22,7 +22,7 @@ extension HubFamily {
             json.member("head_dim", c.headSize)
             json.member("max_position_embeddings", c.contextLength)
             json.member("rms_norm_eps", c.normEpsilon)
-            json.member("hidden_act", c.activation == .silu ? "silu" : "gelu_pytorch_tanh")
+            json.member("hidden_act", try Self.name(of: c.activation, context))
             json.member("tie_word_embeddings", c.tiesEmbeddings)
             // Unsaid, they would be the ids of the family's first model.
             for (name, id) in [
@@ -35,6 +35,17 @@ extension HubFamily {
             try members(context, &json)
         }
         return json.bytes
+    }
+
+    private static func name(of activation: Activation, _ context: Context) throws(SwiftletError) -> String {
+        switch activation {
+        case .silu: return "silu"
+        case .gelu: return "gelu"
+        case .geluTanh: return "gelu_pytorch_tanh"
+        default:
+            throw SwiftletError(
+                .unsupported, "\(context.file.path): the activation \(activation) cannot be written yet")
+        }
     }
 
     private static func name(of format: NumberFormat) -> String {
@@ -56,6 +67,24 @@ extension HubFamily {
             let scaling = try listedScaling(divisors, base, context)
             json.key("rope_scaling")
             json.object { json in Self.write(scaling, to: &json) }
+            return
+        }
+        if let long = try context.file.tensor(named: "rope_factors_long.weight")?.floats(),
+            let short = try context.file.tensor(named: "rope_factors_short.weight")?.floats()
+        {
+            let original =
+                try keys.optionalInt("rope.scaling.original_context_length")
+                ?? context.configuration.contextLength
+            json.member("original_max_position_embeddings", original)
+            json.key("rope_scaling")
+            json.object { json in
+                json.member("rope_type", "longrope")
+                for (name, factors) in [("long_factor", long), ("short_factor", short)] {
+                    json.key(name)
+                    json.array { json in for factor in factors { json.value(factor) } }
+                }
+                json.member("original_max_position_embeddings", original)
+            }
             return
         }
         let type = try keys.optionalString("rope.scaling.type") ?? "none"

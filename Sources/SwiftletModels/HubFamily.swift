@@ -25,13 +25,24 @@ struct HubFamily {
     var members: (Context, inout JSONWriter) throws(SwiftletError) -> Void = { _, _ in }
 
     /// Names of architectures that can be written, for messages.
-    static let names = "llama, qwen2, qwen3, granite, smollm3, olmo2, gemma, gemma2, gemma3, starcoder2"
+    static let names =
+        "llama, qwen2, qwen3, qwen2moe, qwen3moe, granite, smollm3, olmo2, gemma, gemma2, gemma3, phi2, phi3, gpt2, "
+        + "gptneox, stablelm, starcoder2, command-r, cohere2"
 
     /// The family of a model in a GGUF file, or `nil` if its directories cannot be written yet.
     static func of(_ c: DecoderConfiguration) -> HubFamily? {
-        guard c.form.experts == nil else { return nil }
-        return switch c.architecture {
+        switch c.architecture {
+        case "llama" where c.form.experts != nil, "mixtral": mixtral()
         case "llama", "mistral": llama(c)
+        case "qwen2moe": qwenExperts("qwen2_moe", "Qwen2MoeForCausalLM")
+        case "qwen3moe": qwenExperts("qwen3_moe", "Qwen3MoeForCausalLM")
+        case "phi3": phi3()
+        case "phi2": phi2()
+        case "gpt2": gpt2()
+        case "gptneox": neoX()
+        case "stablelm": stableLM()
+        case "command-r": cohere("cohere", "CohereForCausalLM")
+        case "cohere2": cohere("cohere2", "Cohere2ForCausalLM")
         case "qwen2": qwen("qwen2", "Qwen2ForCausalLM")
         case "qwen3": qwen("qwen3", "Qwen3ForCausalLM")
         case "granite": granite()

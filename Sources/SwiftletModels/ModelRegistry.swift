@@ -54,6 +54,9 @@ package enum ModelRegistry {
         architectures.flatMap { $0.names }.sorted().joined(separator: ", ")
     }
 
+    /// An architecture by one of its names.
+    static func architecture(named name: String) -> (any Architecture.Type)? { byName[name] }
+
     /// The architecture of a file.
     ///
     /// - Throws: `.unsupported`, naming what was found and what is known.

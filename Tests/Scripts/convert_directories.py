@@ -20,7 +20,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 FIXTURES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "SwiftletModelsTests", "Fixtures")
 NAMES = ["llama-gqa", "llama3-rope", "qwen2", "qwen3", "gemma2-plain", "gemma3-plain", "granite", "smollm3-plain",
-         "starcoder2-plain"]
+         "starcoder2-plain", "mixtral", "qwen2-moe-all", "qwen3-moe", "phi3", "phi3-longrope", "gpt2-plain", "gpt-neox",
+         "phi2", "stablelm", "cohere-plain", "cohere2"]
 TEXTS = ["Once upon a time there was a girl, and 12 naïve dogs 😀.\n  Two  spaces", "", " ", "日本語 text", "a\tb\r\n"]
 
 
