@@ -119,6 +119,12 @@ struct PatternMatcher {
                     i += width
                     instruction += 1
                 }
+            case .cluster:
+                succeeded = i < end
+                if succeeded {
+                    i = UTF8Text.clusterEnd(text, i, end)
+                    instruction += 1
+                }
             case .split(let first, let second):
                 succeeded = isNew(instruction, i)
                 if succeeded {

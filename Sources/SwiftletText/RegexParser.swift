@@ -247,6 +247,9 @@ struct PatternParser {
             let isNegative = text[position - 1] == 0x57
             return .set(isNegative ? CharacterSet.wordAlone.complement : .wordAlone)
         }
+        if skip("\\X") { return .cluster }
+        if skip("\\O") { return .set(.all) }
+        if skip("\\N") { return .set(.notLineFeed) }
         if skip("\\R") {
             let lineEnds = CharacterSet([0x0A...0x0D, 0x85...0x85, 0x2028...0x2029])
             let pair = PatternNode.sequence([

@@ -6,6 +6,8 @@ struct PatternProgram: Sendable {
     enum Instruction: Sendable {
         /// Consumes one character of a set.
         case set(Int)
+        /// Consumes a grapheme cluster.
+        case cluster
         /// Consumes one ASCII character.
         case byte(UInt8)
         /// Consumes characters of a set for as long as the mode asks, then goes on behind.
@@ -83,6 +85,9 @@ struct PatternProgram: Sendable {
             } else {
                 instructions.append(.set(number(of: set, &numbers)))
             }
+            return true
+        case .cluster:
+            instructions.append(.cluster)
             return true
         case .sequence(let nodes):
             for node in nodes where !emit(node, &numbers) { return false }

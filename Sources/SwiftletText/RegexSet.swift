@@ -156,6 +156,12 @@ extension CharacterSet {
         switch folded {
         case "punct": return CharacterSet(category: "P")
         case "word": return wordAlone
+        case "emoji": return CharacterSet(runs: UnicodeData.emoji)
+        case "emojipresentation": return CharacterSet(runs: UnicodeData.emojiPresentation)
+        case "emojimodifier": return CharacterSet(runs: UnicodeData.emojiModifier)
+        case "emojimodifierbase": return CharacterSet(runs: UnicodeData.emojiModifierBase)
+        case "emojicomponent": return CharacterSet(runs: UnicodeData.emojiComponent)
+        case "extendedpictographic": return CharacterSet(runs: UnicodeData.extendedPictographic)
         default: return posix(folded)
         }
     }

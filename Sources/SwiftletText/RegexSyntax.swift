@@ -12,6 +12,8 @@ indirect enum PatternNode: Sendable, Hashable {
 
     case empty
     case set(CharacterSet)
+    /// What a reader sees as one character: an extended grapheme cluster.
+    case cluster
     case sequence([PatternNode])
     case alternation([PatternNode])
     /// `max == nil` means without bound.
@@ -24,6 +26,7 @@ indirect enum PatternNode: Sendable, Hashable {
     /// Lengths in characters, if there is only a finite choice; `nil` otherwise.
     var lengths: Set<Int>? {
         switch self {
+        case .cluster: return nil
         case .empty, .lookahead, .lookbehind, .place: return [0]
         case .set: return [1]
         case .atomic(let node): return node.lengths
@@ -49,7 +52,7 @@ indirect enum PatternNode: Sendable, Hashable {
     var isNullable: Bool {
         switch self {
         case .empty, .lookahead, .lookbehind, .place: true
-        case .set: false
+        case .set, .cluster: false
         case .atomic(let node): node.isNullable
         case .sequence(let nodes): nodes.allSatisfy(\.isNullable)
         case .alternation(let nodes): nodes.contains(where: \.isNullable)
@@ -62,6 +65,7 @@ indirect enum PatternNode: Sendable, Hashable {
         switch self {
         case .empty, .lookahead, .lookbehind, .place: return ByteSet()
         case .set(let set): return set.firstBytes
+        case .cluster: return CharacterSet.all.firstBytes
         case .atomic(let node), .repetition(let node, _, _, _): return node.firstBytes
         case .alternation(let nodes): return nodes.reduce(into: ByteSet()) { $0.formUnion($1.firstBytes) }
         case .sequence(let nodes):

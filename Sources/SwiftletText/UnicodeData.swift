@@ -240,4 +240,40 @@ enum UnicodeData {
         BDzVbLBOGcQt0AHMFbbJ6bgNbIeIbEe7LBPBHBCoDBCDBbKBJbiFbTd9Wcz6bAvmAbAzm666HBS666EBBBHBL6666666666666\
         666688ZBG6ZBG6ZBG6ZBG6ZBGBBbzUKBUGGiFb+cfUbC
         """
+
+    /// Lengths of runs, outside and inside in turn: the property Emoji.
+    static let emoji: StaticString = """
+        bDBGBFKdPBEBh2NBMBgYBWBc6GPClPCMBfGBZLEDgHBhHCKBJBb6EBFJBCBCCCBEBCBBCCBDBDCIDFBBBFMLCCBBCBBSBCCSGB\
+        BBCDCFBCCECLCFCCBFCBBBCUCFGBECBEBCBCGBBCBBBBBGBDBGBKCPBCBEBBBEDBBLCbQDJBOBOBlUCoPDTCbTBEBbg6BMBsZB\
+        BBdplKBgKBfACMCOBCKcL6BCXBUBCJVCfObCCdQCCBDCcTCDBiHBb-LGBYHCCIMBCECBECNCCBICJBFDMDIDCBBBEBGBDBGcWb\
+        QcGFICDEKDBBCDBCKhDMEBi7bPBKBfZdQNDKFbYHPCLGJ
+        """
+
+    /// Lengths of runs, outside and inside in turn: the property EmojiPresentation.
+    static let emojiPresentation: StaticString = """
+        iy6CgNEDBCBqJCVCbSMbLBTBNBICRCFCIBFBVBHCBBEBCBHBEC8BbDBBBEDBBb9DYBOB07CbTBEBdrfOBgKBf+BCKcL6BBYBUB\
+        CFBDVCfObBMJBcGBWMbLEFMRDBDcHBBBf7Cb-NEBYSB6CNBcWcVbQcGGBDDCDEELCHJhDMEBi7bPBKBfZdQNDKFbYHPCLGJ
+        """
+
+    /// Lengths of runs, outside and inside in turn: the property EmojiModifier.
+    static let emojiModifier: StaticString = """
+        d257F
+        """
+
+    /// Lengths of runs, outside and inside in turn: the property EmojiModifierBase.
+    static let emojiModifierBase: StaticString = """
+        jq9Bg7BQEdtdXBb8DCBCDdVCCLVTDBEDBDHBBBYBgJCEBVBECfODDFcTBQDJBLBr-BCBIIGBJKCDbYBb9CBCBBRDBNhFDbKJ
+        """
+
+    /// Lengths of runs, outside and inside in turn: the property EmojiComponent.
+    static let emojiComponent: StaticString = """
+        bDBGBFKh4TBgVBbxjLBb24W6p7FbnQEybtMdA
+        """
+
+    /// Lengths of runs, outside and inside in turn: the property ExtendedPictographic.
+    static let extendedPictographic: StaticString = """
+        fJBEBh2NBMBgYBWBc6GPClPCMBc-BcGBZLEDgHBhHCKBJBb6EBGBMBdSKdWCLBBBBGBDBGBKCPBCBEBBBEDBBLFbNDJBOBOBlU\
+        CoPDTCbTBEBbg6BMBsZBBBdplGiAND-Bb8GMCOBCKSbZ7PKBUBCJBEJnSFj+IiKbQeAdUMcVbLMEbYIKGbII+cSMbPBKBnZiA5\
+        +
+        """
 }

@@ -51,6 +51,48 @@ enum UTF8Text {
         return i - 1
     }
 
+    /// End of the grapheme cluster that begins at byte `i`, as Oniguruma cuts them; `i < end`.
+    ///
+    /// A byte that is not UTF-8 is a cluster of its own. Of the rules of Unicode 15.1 the one that joins consonants of
+    /// Indian scripts is left out.
+    /// - Complexity: O(length of the cluster).
+    static func clusterEnd(_ text: UnsafePointer<UInt8>, _ i: Int, _ end: Int) -> Int {
+        var limit = 32
+        while true {
+            var scalars = String.UnicodeScalarView()
+            var stop = i
+            while stop < end, stop - i < limit {
+                let (value, width) = decode(text, stop, end)
+                guard let scalar = Unicode.Scalar(value) else { break }
+                scalars.append(scalar)
+                stop += width
+            }
+            let isWhole = stop - i < limit
+            guard let cluster = String(scalars).first else { return i + 1 }
+            // A cluster ends where the character after it is known.
+            let length = joinedConsonant(in: cluster) ?? cluster.utf8.count
+            if isWhole || i + length < stop { return i + length }
+            limit *= 2
+        }
+    }
+
+    /// Where a letter follows a mark or a joiner, in bytes; `nil` if none does.
+    private static func joinedConsonant(in cluster: Character) -> Int? {
+        var offset = 0
+        var followsMark = false
+        for scalar in cluster.unicodeScalars {
+            // The vowels that stand behind their consonant, in Thai and Lao, are letters, too.
+            let isLetter = scalar.properties.generalCategory == .otherLetter
+            if followsMark, isLetter, scalar != "\u{0E33}", scalar != "\u{0EB3}" { return offset }
+            switch scalar.properties.generalCategory {
+            case .nonspacingMark, .spacingMark, .enclosingMark: followsMark = true
+            default: followsMark = scalar == "\u{200D}"
+            }
+            offset += UTF8.width(scalar)
+        }
+        return nil
+    }
+
     /// Appends the bytes of a value that ``decode(_:_:_:)`` returned.
     @inline(__always)
     static func append(_ value: UInt32, to bytes: inout [UInt8]) {

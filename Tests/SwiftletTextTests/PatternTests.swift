@@ -43,6 +43,42 @@ struct PatternTests {
     }
 
     @Test(
+        "cut clusters and know emoji as Oniguruma does",
+        arguments: [
+            (
+                "\\X",
+                "e\u{301}\u{323}|\r\n|\n|가|각|\u{1100}\u{1161}\u{11A8}|\u{915}\u{94D}|\u{937}\u{93F}|"
+                    + "\u{1F469}\u{200D}\u{1F469}\u{200D}\u{1F467}|🇩🇪|\u{1F1EB}|x|👍🏽|❤\u{FE0F}|#\u{FE0F}\u{20E3}|"
+                    + "1|\u{600}a\u{200D}|\u{E01}\u{E47}"
+            ),
+            (
+                "\\X{2}",
+                "e\u{301}\u{323}\r\n|\n가|각\u{1100}\u{1161}\u{11A8}|\u{915}\u{94D}\u{937}\u{93F}|"
+                    + "\u{1F469}\u{200D}\u{1F469}\u{200D}\u{1F467}🇩🇪|\u{1F1EB}x|👍🏽❤\u{FE0F}|#\u{FE0F}\u{20E3}1|"
+                    + "\u{600}a\u{200D}\u{E01}\u{E47}"
+            ),
+            ("\\p{Emoji}+", "\u{1F469}|\u{1F469}|\u{1F467}🇩🇪\u{1F1EB}|👍🏽❤|#|1"),
+            ("\\p{Extended_Pictographic}", "\u{1F469}|\u{1F469}|\u{1F467}|👍|❤"),
+            ("[\\p{Emoji_Presentation}x]+", "\u{1F469}|\u{1F469}|\u{1F467}🇩🇪\u{1F1EB}x👍🏽"),
+            ("\\p{Emoji_Modifier_Base}", "\u{1F469}|\u{1F469}|\u{1F467}|👍"),
+        ])
+    func clusters(pattern: String, wanted: String) throws {
+        let text =
+            "e\u{301}\u{323}\r\n\n가각\u{1100}\u{1161}\u{11A8}\u{915}\u{94D}\u{937}\u{93F}"
+            + "\u{1F469}\u{200D}\u{1F469}\u{200D}\u{1F467}🇩🇪\u{1F1EB}x👍🏽❤\u{FE0F}#\u{FE0F}\u{20E3}1\u{600}a"
+            + "\u{200D}\u{E01}\u{E47}"
+        let found = try matches(pattern, text).joined(separator: "|")
+        #expect(found.utf8.elementsEqual(wanted.utf8), "\(found)")
+    }
+
+    @Test("stay fast on one long cluster and many short ones")
+    func longClusters() throws {
+        let marks = "e" + String(repeating: "\u{301}", count: 2_000)
+        #expect(try matches("\\X", marks + "x").count == 2)
+        #expect(try matches("\\X", String(repeating: "漢字", count: 2_000)).count == 4_000)
+    }
+
+    @Test(
         "name what they cannot read",
         arguments: [
             "(a", "a)", "[a", "a**b{2}{3}{4}{5}{6}{7}{8}{9}", "*a", "(?<=a*)b", "\\p{Klingon}", "\\p{L",

@@ -49,6 +49,9 @@ def members(pattern):
     return found
 
 
+EMOJI = ("Emoji", "Emoji_Presentation", "Emoji_Modifier", "Emoji_Modifier_Base", "Emoji_Component", "Extended_Pictographic")
+
+
 def runs(values):
     """Run lengths of a list."""
     out = []
@@ -152,9 +155,9 @@ def main():
     for name, points in (differences(category) | lacking).items():
         flags = runs([c in points for c in range(max(points) + 1)])
         packed[name + "Changes" * (name != "unscripted")] = "".join(number(n) for _, n in flags)
-    for name in ("Alphabetic", "Uppercase", "Lowercase"):
+    for name in ("Alphabetic", "Uppercase", "Lowercase", *EMOJI):
         points = members(r"\p{%s}" % name)
-        packed[name.lower()] = "".join(number(n) for _, n in runs([c in points for c in range(max(points) + 1)]))
+        packed[name[0].lower() + name[1:].replace("_", "")] = "".join(number(n) for _, n in runs([c in points for c in range(max(points) + 1)]))
 
     decompose = normalizers.NFKD()
     canonical, compatible, excluded, previous = "", "", "", [0, 0, 0]
@@ -190,7 +193,7 @@ def main():
             "\n" + literal(name, "Lengths of runs, outside and inside in turn: " + (
                 f"where the BERT steps of `tokenizers` see {name[:-7]} otherwise."
                 if name.endswith("Changes") else "characters that the step UnicodeScripts sees without a script."
-                if name == "unscripted" else f"the property {name.title()}."), text)
+                if name == "unscripted" else f"the property {name[0].upper() + name[1:]}."), text)
             for name, text in packed.items()
         )
         + "}\n"
