@@ -7,7 +7,7 @@ struct ReasoningFlags: ParsableArguments {
     @Option(
         name: .customLong("reasoning-format"), parsing: .unconditional,
         help: ArgumentHelp(
-            "Whether thoughts (<think>…</think>) are told apart from the answer: auto, or none.",
+            "Whether thoughts are told apart from the answer: auto, or none.",
             valueName: "format"))
     var format = "auto"
 
