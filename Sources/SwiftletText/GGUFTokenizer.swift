@@ -15,6 +15,7 @@ struct GGUFTokenizer {
         case greedy = "rwkv"
         case wordPiece = "bert"
         case unigram = "t5"
+        case suffix = "plamo2"
     }
 
     private let file: GGUFFile
@@ -53,14 +54,17 @@ struct GGUFTokenizer {
         case .wordPiece: (model, preparation) = (wordPiece(), try bertSplitting())
         case .bytePair, .spacedBytePair: (model, preparation) = try bytePair()
         case .wordBytePair: (model, preparation) = (try bytePair().model, wordSplitting())
-        case .greedy:
-            (model, preparation) = (greedy(), .split(.identity, PreTokenizer(steps: [], isByteLevel: false)))
+        case .greedy, .suffix:
+            model = kind == .greedy ? greedy() : try suffix()
+            preparation = .split(.identity, PreTokenizer(steps: [], isByteLevel: false))
         }
         return Tokenizer(
             TokenizerStorage(
                 vocabulary: table.vocabulary, added: Vocabulary(), verbatim: special.verbatim, model: model,
                 finder: .longestFirst(special.finder()), preparation: preparation,
-                postProcessor: try special.postProcessor(endsWithSeparator: kind == .wordPiece),
+                postProcessor: kind == .suffix
+                    ? PostProcessor(before: [], after: [])
+                    : try special.postProcessor(endsWithSeparator: kind == .wordPiece),
                 decoder: decoder, special: special.summary()))
     }
 
@@ -139,6 +143,18 @@ struct GGUFTokenizer {
         .greedy(
             GreedyModel(
                 trie: table.trie([.normal, .userDefined, .unused, .control]), unknown: special.unknown))
+    }
+
+    private func suffix() throws(SwiftletError) -> TokenModel {
+        guard table.hasAllBytes else {
+            throw SwiftletError(
+                .malformed, "\(file.path): tokenizer.ggml.tokens lacks some of <0x00> to <0xFF>, expected all"
+            )
+        }
+        return .suffix(
+            SuffixModel(
+                trie: table.trie([.normal, .userDefined, .unused, .control, .unknown]), scores: table.scores,
+                byteTokens: table.byteTokens))
     }
 
     private func wordSplitting() -> TextPreparation {
@@ -239,6 +255,7 @@ struct GGUFTokenizer {
         switch kind {
         case .bytePair: TokenDecoder([.byteLevel])
         case .greedy: TokenDecoder([.fuse])
+        case .suffix: TokenDecoder([.byteFallback, .fuse])
         case .sentencePiece: .sentencePiece(strippedSpaces: flag("add_space_prefix", default: true) ? 1 : 0)
         case .spacedBytePair, .wordBytePair: .sentencePiece(strippedSpaces: 0)
         case .wordPiece: .sentencePiece(strippedSpaces: 1)
@@ -261,6 +278,7 @@ struct GGUFTokenizer {
             (special.bos, special.separator, special.unknown, special.addsBos) = (101, 102, 100, true)
         case .unigram: (special.eos, special.unknown, special.addsEos) = (1, 2, true)
         case .greedy: break
+        case .suffix: (special.bos, special.eos, special.unknown) = (1, 2, 0)
         case .bytePair, .wordBytePair:
             (special.bos, special.eos) = (["chatglm-bpe", "glm4", "glm5"].contains(splitting) ? nil : 11, 11)
             special.addsBos = GGUFSpecialTokens.bosSplittings.contains(splitting)

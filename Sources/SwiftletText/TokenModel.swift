@@ -5,6 +5,7 @@ enum TokenModel: Sendable {
     case unigram(UnigramModel)
     case wordPiece(WordPieceModel)
     case greedy(GreedyModel)
+    case suffix(SuffixModel)
 
     /// Whether no token and no merge reaches over the beginning of a run of U+2581, and the mark is a token.
     ///
@@ -13,7 +14,7 @@ enum TokenModel: Sendable {
         switch self {
         case .bytePair(let model): model.splitsBeforeSpaceMark
         case .scoredPair(let model): model.splitsBeforeSpaceMark
-        case .unigram, .wordPiece, .greedy: false
+        case .unigram, .wordPiece, .greedy, .suffix: false
         }
     }
 
@@ -22,7 +23,7 @@ enum TokenModel: Sendable {
         switch self {
         case .bytePair(let model): model.isolatesLineFeeds
         case .scoredPair(let model): model.isolatesLineFeeds
-        case .unigram, .wordPiece, .greedy: false
+        case .unigram, .wordPiece, .greedy, .suffix: false
         }
     }
 
@@ -50,6 +51,7 @@ enum TokenModel: Sendable {
         case .scoredPair(let model): model.encode(text, vocabulary, into: &ids, &scratch)
         case .unigram(let model): model.encode(text, vocabulary, into: &ids)
         case .greedy(let model): model.encode(text, into: &ids)
+        case .suffix(let model): model.encode(text, into: &ids)
         case .wordPiece(let model): model.encode(text, vocabulary, into: &ids, &scratch)
         }
     }

@@ -1,6 +1,7 @@
 import Foundation
 import SwiftletFormats
 import SwiftletTensor
+import SwiftletTestSupport
 import Testing
 
 @testable import SwiftletText
@@ -197,5 +198,46 @@ struct GreedyModelTests {
         #expect(ids == [1, 9, 2, 3, 9])
         #expect(GreedyModel.unescaped(Array(#"a\n\t\r\\\x41\'"#.utf8)) == Array("a\n\t\r\\A'".utf8))
         #expect(GreedyModel.unescaped(Array(#"\x4"#.utf8)).count == 1)
+    }
+}
+
+struct SuffixModelTests {
+    /// Ids that llama-tokenize gives for a file of model `plamo2` with this vocabulary.
+    private static let vectors: [(text: String, ids: [TokenID])] = [
+        ("abc", [262, 265]), ("ababc", [262, 262, 265]), ("cab abc", [265, 262, 266, 262, 265]),
+        ("\u{FEFF}ab", [262]), ("日本日é", [268, 269, 267]), ("zé", [126, 267]), ("aaaa", [260, 260, 260, 260]),
+        ("x", [124]), ("abx😀b", [262, 124, 244, 163, 156, 132, 261]), ("", []),
+    ]
+
+    @Test("takes the best split from the end, as llama.cpp does")
+    func vectors() throws {
+        let folder = TemporaryDirectory()
+        let pieces: [(String, Float)] = [
+            ("a", -3), ("b", -3), ("ab", -5.5), ("abc", -9), ("bc", -5.5), ("c", -3), (" ", -2), ("é", -4),
+            ("日本", -6), ("日", -5), ("aaaa", -3_000), ("x", -1_500),
+        ]
+        let first = ["<unk>", "<bos>", "<eos>", "<pad>"].map { Array($0.utf8) }
+        let bytes = (0...255).map { ByteToken.name(UInt8($0)) }
+        let types = [Int32(2), 3, 3, 3] + Array(repeating: 6, count: 256) + pieces.map { _ in 1 }
+        let scores = [Float](repeating: 0, count: 260) + pieces.map(\.1)
+        let path = "\(folder.path)/model.gguf"
+        try GGUFWriter(
+            path: path,
+            metadata: [
+                ("tokenizer.ggml.model", GGUFValue("plamo2")),
+                (
+                    "tokenizer.ggml.tokens",
+                    GGUFValue(strings: first + bytes + pieces.map { Array($0.0.utf8) })
+                ),
+                ("tokenizer.ggml.scores", GGUFValue(scores)), ("tokenizer.ggml.token_type", GGUFValue(types)),
+            ], tensors: []
+        ).finish()
+        let tokenizer = try Tokenizer.load(gguf: GGUFFile(path: path))
+        for (text, ids) in Self.vectors {
+            #expect(tokenizer.encode(text) == ids, "\(text)")
+            let decoded: String = tokenizer.decode(ids)
+            #expect(decoded == text.replacing("\u{FEFF}", with: ""))
+        }
+        #expect(tokenizer.encode("<eos>a") == [2, 260])
     }
 }

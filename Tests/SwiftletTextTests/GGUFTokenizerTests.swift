@@ -126,7 +126,8 @@ struct GGUFTokenizerTests {
     func refusals() {
         let a = GGUFValue(["a"])
         expect(.missing, "tokenizer.ggml.model", [])
-        expect(.unsupported, "'plamo2'", [("model", GGUFValue("plamo2")), ("tokens", a)])
+        expect(.unsupported, "'hybriddna'", [("model", GGUFValue("hybriddna")), ("tokens", a)])
+        expect(.malformed, "<0x00>", [("model", GGUFValue("plamo2")), ("tokens", a)])
         expect(.missing, "tokens", [("model", GGUFValue("llama"))])
         expect(.missing, "tokens", [("model", GGUFValue("llama")), ("tokens", GGUFValue([Int32(1)]))])
         expect(.malformed, "'a'", [("model", GGUFValue("llama")), ("tokens", GGUFValue(["a", "a"]))])
