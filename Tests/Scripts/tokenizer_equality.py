@@ -42,6 +42,7 @@ PATTERNS = [
     r"(?=(\d{3})+(?!\d))", r"\p{Han}", r"[\p{Hiragana}\p{Katakana}ー]+", r"[^\S\n]+", r"\b", r"(?<=\p{L})\p{P}", r"x*", r"\p{Lu}\p{Ll}+",
     r"[一-龥぀-ゟ゠-ヿ]+", r"(?i)the|LAY", r"^\s|\s$", r"[[:punct:]]+", r"\S+", r"[\r\n]", r"[\p{P}\p{S}]",
 ]
+CLUSTERS = [r"\X", r"\p{Emoji}+", r"\X{2}", r"\P{Extended_Pictographic}+", r"[\p{Emoji_Presentation}\p{L}]", r"\N", r"\p{L}\X"]
 BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": True, "use_regex": True}
 BEHAVIORS = ["Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
 
@@ -309,6 +310,9 @@ def cases(texts, draw, random_count):
         rows.append((f"random {index}", draw.choice(MODELS), normalizer, pre, draw.choice(pools[2]), draw.randrange(9)))
     for index, normalizer in enumerate(pools[0]):
         rows.append((f"origin {title(normalizer)}", ("BPE", "Unigram", "BPE-bytes")[index % 3], normalizer, first_marks(index, normalizer), None, None))
+    for index, pattern in enumerate(CLUSTERS):
+        split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": BEHAVIORS[index % 5], "invert": False}
+        rows.append((f"cluster {pattern}", "BPE", None, split, None, None))
     for name, kind, normalizer, pre, decoder, post in rows:
         yield name, kind, normalizer, pre, decoder, post
 
