@@ -1,3 +1,4 @@
+import SwiftletFormats
 package import SwiftletModels
 package import SwiftletTensor
 import SwiftletText
@@ -17,6 +18,16 @@ extension GGUFExport {
         let model = try ModelRegistry.architecture(of: source).load(source)
         let tokenizer = try GGUFTokenizerExport.metadata(
             of: directory, vocabularySize: model.configuration.vocabularySize)
-        try self.init(source, tokenizer: tokenizer, format: format)
+        try self.init(
+            source, tokenizer: try Self.pooling(source, model.configuration) + tokenizer, format: format)
+    }
+
+    /// The key that says how states become an embedding, if the directory says it.
+    private static func pooling(
+        _ source: ModelSource, _ configuration: DecoderConfiguration
+    ) throws(SwiftletError) -> [(key: String, value: GGUFValue)] {
+        guard let pooling = try EmbeddingDefaults(of: source).pooling else { return [] }
+        let name = GGUFModelKeys.architecture(of: configuration)
+        return [("\(name).pooling_type", GGUFValue(pooling.fileNumber))]
     }
 }

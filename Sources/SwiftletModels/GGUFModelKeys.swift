@@ -28,7 +28,12 @@ package struct GGUFModelKeys {
     }
 
     /// The name that GGUF files use: models of Mistral go by `llama`.
-    package var architecture: String { family?.architecture ?? configuration.architecture }
+    package var architecture: String { Self.architecture(of: configuration) }
+
+    /// The name that GGUF files use for the architecture of a model.
+    package static func architecture(of configuration: DecoderConfiguration) -> String {
+        GGUFFamily.of(configuration)?.architecture ?? configuration.architecture
+    }
 
     /// Whether the rows of queries and keys are reordered, so that adjacent dimensions rotate together.
     package var interleavesHeads: Bool { family?.interleavesHeads ?? false }

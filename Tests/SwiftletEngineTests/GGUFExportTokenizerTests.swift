@@ -21,6 +21,19 @@ struct GGUFExportTokenizerTests {
         #expect(export.metadata.first?.key == "general.architecture")
     }
 
+    @Test("how states become an embedding comes along", arguments: Pooling.allCases)
+    func pooling(pooling: Pooling) throws {
+        let folder = TemporaryDirectory()
+        for file in ["config.json", "model.safetensors"] {
+            let mapped = try MappedFile(path: "\(Self.fixtures)/bert/\(file)")
+            folder.write(Array(mapped.bytes), to: "model/\(file)")
+        }
+        folder.write(#"{"pooling_mode": "\#(pooling.rawValue)"}"#, to: "model/1_Pooling/config.json")
+        let path = "\(folder.path)/model.gguf"
+        try GGUFExport(ModelSource(.directory("\(folder.path)/model"))) { _ in .f32 }.write(to: path)
+        #expect(try EmbeddingDefaults(of: .gguf(GGUFFile(path: path))).pooling == pooling)
+    }
+
     @Test("a vocabulary that only the configuration has is refused before it takes memory")
     func hugeVocabulary() throws {
         let folder = TemporaryDirectory()

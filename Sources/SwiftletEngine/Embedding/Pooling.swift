@@ -10,6 +10,15 @@ public enum Pooling: String, Hashable, Sendable, CaseIterable {
     case cls
     /// The last token, which is the only one that sees the whole text in a decoder.
     case last
+
+    /// Its number in GGUF files.
+    var fileNumber: UInt32 {
+        switch self {
+        case .mean: 1
+        case .cls: 2
+        case .last: 3
+        }
+    }
 }
 
 /// What a model's files say about embeddings.
@@ -50,17 +59,11 @@ struct EmbeddingDefaults: Hashable, Sendable {
 
     private static func pooling(_ file: GGUFFile) throws(SwiftletError) -> Pooling? {
         guard let name = file["general.architecture"]?.string,
-            let kind = file["\(name).pooling_type"]?.int
+            let kind = file["\(name).pooling_type"]?.int, kind != 0
         else { return nil }
-        switch kind {
-        case 0: return nil
-        case 1: return .mean
-        case 2: return .cls
-        case 3: return .last
-        default:
-            throw SwiftletError(
-                .unsupported,
-                "\(file.path): '\(name).pooling_type' is \(kind), which is not supported; expected 0 to 3")
-        }
+        if let pooling = Pooling.allCases.first(where: { Int($0.fileNumber) == kind }) { return pooling }
+        throw SwiftletError(
+            .unsupported,
+            "\(file.path): '\(name).pooling_type' is \(kind), which is not supported; expected 0 to 3")
     }
 }
