@@ -5,11 +5,32 @@
 /// Source: the `normalizers` of Hugging Face `tokenizers` 0.23.
 package struct Normalizer: Sendable {
     let steps: [NormalizerStep]
+    private let stages: [Stage]
+
+    /// Steps that are done at once.
+    private enum Stage {
+        case step(NormalizerStep)
+        case characters(CharacterRules)
+    }
 
     /// The normaliser that changes nothing.
     package static let identity = Normalizer(steps: [])
 
-    init(steps: [NormalizerStep]) { self.steps = steps }
+    init(steps: [NormalizerStep]) {
+        self.steps = steps
+        var stages: [Stage] = []
+        var rest = steps[...]
+        while let step = rest.first {
+            let run = rest.prefix { $0.seesCharacters }
+            if case .form = step, run.count == 1 {  // has a shorter way for text that is in the form
+                stages.append(.step(step))
+            } else {
+                stages.append(run.isEmpty ? .step(step) : .characters(CharacterRules(Array(run))))
+            }
+            rest = rest.dropFirst(max(run.count, 1))
+        }
+        self.stages = stages
+    }
 
     /// Whether text always stays as it is.
     package var isIdentity: Bool { steps.isEmpty }
@@ -17,7 +38,12 @@ package struct Normalizer: Sendable {
     /// The normalised text.
     package func normalize(_ text: [UInt8]) -> [UInt8] {
         var text = text
-        for step in steps { text = step.apply(to: text) }
+        for stage in stages {
+            switch stage {
+            case .step(let step): text = step.apply(to: text)
+            case .characters(let rules): text = rules.apply(to: text)
+            }
+        }
         return text
     }
 
@@ -57,10 +83,7 @@ enum NormalizerStep: Sendable {
         case .stripAccents:
             return NormalizerStep.mapped(text) { BertClasses.combiningMarks.contains($0) ? nil : $0 }
         case .replaceLiteral(let literal, let content) where literal.count == 1:
-            var replaced: [UInt8] = []
-            replaced.reserveCapacity(text.count + text.count / 4 * content.count)
-            NormalizerStep.appendReplacing(literal[0], by: content, in: text[...], to: &replaced)
-            return replaced
+            return NormalizerStep.replacing(literal[0], by: content, in: text)
         case .replaceLiteral(let literal, let content):
             return NormalizerStep.replacing(text, with: content) {
                 PreTokenizerStep.forEachOccurrence(of: literal, in: $0, $1)
@@ -81,6 +104,25 @@ enum NormalizerStep: Sendable {
         case .precompiled(let map): return map.normalize(text)
         case .precompiledLongest(let map): return map.normalizeByLongestKeys(text)
         case .byteAlphabet: return ByteAlphabet.encode(text)
+        }
+    }
+
+    /// `text` with every `byte` replaced.
+    private static func replacing(_ byte: UInt8, by content: [UInt8], in text: [UInt8]) -> [UInt8] {
+        let matches = text.reduce(0) { $0 + ($1 == byte ? 1 : 0) }
+        let size = text.count + matches * content.count - matches
+        return [UInt8](unsafeUninitializedCapacity: size) { output, count in
+            for other in text {
+                if other == byte {
+                    for new in content {
+                        output.initializeElement(at: count, to: new)
+                        count += 1
+                    }
+                } else {
+                    output.initializeElement(at: count, to: other)
+                    count += 1
+                }
+            }
         }
     }
 

@@ -47,7 +47,7 @@ private struct PreTokenizerReader {
         case "Punctuation": steps.append(.punctuation(try behavior(options, default: .isolated)))
         case "Whitespace": steps.append(.pattern(try wordsPattern(), .removed, inverted: true))
         case "WhitespaceSplit": steps.append(.whitespace)
-        case "BertPreTokenizer": steps += [.whitespace, .punctuation(.isolated)]
+        case "BertPreTokenizer": steps.append(.bertWords)
         case "CharDelimiterSplit", "Delimiter":
             steps.append(.delimiter(try options.character("delimiter", default: nil)))
         case "UnicodeScripts": steps.append(.scripts)

@@ -50,6 +50,11 @@ package struct PreTokenizer: Sendable {
             }
             return
         }
+        if steps.count == 1, case .bertWords = steps[0] {
+            return text.withUnsafeBufferPointer { buffer in
+                BertWords.forEach(in: buffer) { body(UnsafeBufferPointer(rebasing: buffer[$0])) }
+            }
+        }
         var pieces = Pieces(bytes: text, ranges: [0..<text.count], originCount: originCount)
         for step in steps { step.apply(to: &pieces) }
         pieces.bytes.withUnsafeBufferPointer { buffer in

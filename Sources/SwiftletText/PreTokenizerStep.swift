@@ -16,6 +16,8 @@ enum PreTokenizerStep: Sendable {
     case threes(CharacterSet)
     case punctuation(SplitBehavior)
     case whitespace
+    /// Cuts at white space, which goes, and around punctuation.
+    case bertWords
     case scripts
     case fixedLength(Int)
     case metaspace(replacement: UInt32, prefix: Prefix, splits: Bool)
@@ -62,6 +64,7 @@ enum PreTokenizerStep: Sendable {
         case .whitespace:
             let classes = UnicodeClasses.shared
             pieces.cut(.removed) { classes[$0].contains(.space) }
+        case .bertWords: pieces.cutIntoBertWords()
         case .scripts: pieces.cutAtScripts()
         case .fixedLength(let length): pieces.cutAtLength(length)
         case .metaspace(let replacement, let prefix, let splits):
@@ -133,6 +136,19 @@ extension Pieces {
             }
             if position < text.count { ranges.append(position..<text.count) }
         }
+    }
+
+    /// Keeps only the words that ``BertWords`` finds.
+    mutating func cutIntoBertWords() {
+        var cut: [Range<Int>] = []
+        bytes.withUnsafeBufferPointer { bytes in
+            for range in ranges {
+                BertWords.forEach(in: UnsafeBufferPointer(rebasing: bytes[range])) { word in
+                    cut.append(word.lowerBound + range.lowerBound..<word.upperBound + range.lowerBound)
+                }
+            }
+        }
+        ranges = cut
     }
 
     /// Cuts where the script changes, as SentencePiece does: kana count as Han, spaces as any script.

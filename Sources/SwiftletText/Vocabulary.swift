@@ -52,8 +52,32 @@ struct Vocabulary: Sendable {
 
     /// The id that a text leads to.
     func id(of text: UnsafeBufferPointer<UInt8>) -> TokenID? {
-        guard text.count <= longest else { return nil }
-        let hash = Self.hash(text)
+        text.count <= longest ? find(text, Self.hash(text)) : nil
+    }
+
+    /// The longest text that `text` begins with, if it has more than `shortest` bytes: its id and its length.
+    func longestPrefix(
+        of text: UnsafeBufferPointer<UInt8>, longerThan shortest: Int
+    ) -> (id: TokenID, length: Int)? {
+        let count = min(text.count, longest)
+        guard count > shortest else { return nil }
+        return withUnsafeTemporaryAllocation(of: UInt64.self, capacity: count) { states in
+            var state = Self.seed
+            for place in 0..<count {
+                state = Self.advanced(state, text[place])
+                states[place] = state
+            }
+            for length in stride(from: count, to: shortest, by: -1) {
+                let prefix = UnsafeBufferPointer(rebasing: text[..<length])
+                if let id = find(prefix, Self.finished(states[length - 1])) { return (id, length) }
+            }
+            return nil
+        }
+    }
+
+    /// The id of a text with a known hash.
+    @inline(__always)
+    private func find(_ text: UnsafeBufferPointer<UInt8>, _ hash: UInt64) -> TokenID? {
         let mask = slots.count - 1
         var slot = Int(truncatingIfNeeded: hash) & mask
         while slots[slot] != 0 {
@@ -124,8 +148,9 @@ struct Vocabulary: Sendable {
     private func matches(_ span: Span, _ text: UnsafeBufferPointer<UInt8>) -> Bool {
         guard Int(span.length) == text.count else { return false }
         return arena.withUnsafeBufferPointer { arena in
-            let stored = arena[Int(span.start)..<Int(span.start) + text.count]
-            return UnsafeBufferPointer(rebasing: stored).elementsEqual(text)
+            let start = Int(span.start)
+            for place in 0..<text.count where arena[start + place] != text[place] { return false }
+            return true
         }
     }
 
@@ -145,22 +170,22 @@ struct Vocabulary: Sendable {
         }
     }
 
-    /// Mixes eight bytes at a time; both halves of the result are well spread.
+    private static let seed: UInt64 = 0x9E37_79B9_7F4A_7C15
+
+    /// The state of a hash behind one more byte.
+    @inline(__always)
+    private static func advanced(_ state: UInt64, _ byte: UInt8) -> UInt64 {
+        (state ^ UInt64(byte)) &* 0xFF51_AFD7_ED55_8CCD
+    }
+
+    /// The hash of the bytes that led to a state; both halves are well spread.
+    @inline(__always)
+    private static func finished(_ state: UInt64) -> UInt64 {
+        let mixed = (state ^ state >> 32) &* 0xC4CE_B9FE_1A85_EC53
+        return mixed ^ mixed >> 29
+    }
+
     private static func hash(_ text: UnsafeBufferPointer<UInt8>) -> UInt64 {
-        var state = 0x9E37_79B9_7F4A_7C15 ^ UInt64(text.count)
-        var index = 0
-        while index < text.count {
-            var word: UInt64 = 0
-            if text.count - index >= 8 {
-                word = UnsafeRawPointer(text.baseAddress! + index).loadUnaligned(as: UInt64.self)
-            } else {
-                for offset in index..<text.count { word = word << 8 | UInt64(text[offset]) }
-            }
-            state = (state ^ word) &* 0xFF51_AFD7_ED55_8CCD
-            state ^= state >> 32
-            index += 8
-        }
-        state = state &* 0xC4CE_B9FE_1A85_EC53
-        return state ^ state >> 29
+        finished(text.reduce(seed, advanced))
     }
 }

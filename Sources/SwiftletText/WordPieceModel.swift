@@ -37,36 +37,29 @@ struct WordPieceModel: Sendable {
         text.append(contentsOf: continuingPrefix)
         text.append(contentsOf: wordPrefix)
         text.append(contentsOf: word)
-        // The prefix lies before the rest of the word: it is moved there by overwriting what has been matched.
-        var start = continuingPrefix.count
-        var isFirst = true
-        while start < text.count {
-            let from = isFirst ? start : start - continuingPrefix.count
-            if !isFirst {
+        return text.withUnsafeMutableBufferPointer { text in
+            // The prefix is written over the end of what has been matched.
+            let prefixLength = continuingPrefix.count
+            var (from, start) = (prefixLength, prefixLength)
+            while start < text.count {
+                let rest = UnsafeBufferPointer(rebasing: text[from...])
+                guard let (id, length) = longestPiece(rest, longerThan: start - from, vocabulary) else {
+                    return false
+                }
+                ids.append(id)
+                start = from + length
+                from = start - prefixLength
                 for (offset, byte) in continuingPrefix.enumerated() { text[from + offset] = byte }
             }
-            guard let (id, end) = longestPiece(text, from, start, vocabulary) else { return false }
-            ids.append(id)
-            start = end
-            isFirst = false
+            return true
         }
-        return true
     }
 
-    /// The longest token that `text` has at `from` and that reaches past `start`.
+    /// The longest token that `text` begins with, of more than `shortest` bytes.
     private func longestPiece(
-        _ text: [UInt8], _ from: Int, _ start: Int, _ vocabulary: Vocabulary
-    ) -> (id: TokenID, end: Int)? {
-        text.withUnsafeBufferPointer { text in
-            var end = matchesWholeWords ? text.count : min(text.count, from + vocabulary.longest)
-            while end > start {
-                if let id = vocabulary.id(of: UnsafeBufferPointer(rebasing: text[from..<end])) {
-                    return (id, end)
-                }
-                if matchesWholeWords { return nil }
-                end -= 1
-            }
-            return nil
-        }
+        _ text: UnsafeBufferPointer<UInt8>, longerThan shortest: Int, _ vocabulary: Vocabulary
+    ) -> (id: TokenID, length: Int)? {
+        guard matchesWholeWords else { return vocabulary.longestPrefix(of: text, longerThan: shortest) }
+        return vocabulary.id(of: text).map { ($0, text.count) }
     }
 }
