@@ -4,7 +4,7 @@
 ///
 /// - Complexity: O(n²) up to ``scanLimit`` tokens with a tiny constant, O(n log n) beyond.
 struct BytePairMerger {
-    private static let scanLimit = 32
+    private static let scanLimit = 48
 
     private struct Candidate: Comparable {
         var rank: UInt32
@@ -16,19 +16,16 @@ struct BytePairMerger {
         }
     }
 
-    /// A token, and what becomes of it and the next one.
+    /// A token in a linked list, and what becomes of it and the next one.
     private struct Place {
+        /// The rank of the merge above the place, so that the least of all is the one to apply; ``done`` if none.
+        var order = done
         var symbol: TokenID
-        var rank = UInt32.max
         var result: TokenID = -1
+        var previous: Int32
+        var next: Int32
 
-        /// Asks for the merge with the token behind.
-        @inline(__always)
-        mutating func refresh(_ next: TokenID, _ probe: MergeTable.Probe) {
-            let merge = probe.merge(symbol, next)
-            rank = merge?.rank ?? .max
-            result = merge?.id ?? -1
-        }
+        static let done = UInt64.max
     }
 
     /// The tokens to merge; fill before ``merge(_:)`` and read after.
@@ -53,44 +50,59 @@ struct BytePairMerger {
         withUnsafeTemporaryAllocation(of: Place.self, capacity: symbols.count) { buffer in
             guard let places = buffer.baseAddress else { return }
             for (index, symbol) in symbols.enumerated() {
-                (places + index).initialize(to: Place(symbol: symbol))
-                if index > 0 { places[index - 1].refresh(symbol, probe) }
+                let place = Place(symbol: symbol, previous: Int32(index - 1), next: Int32(index + 1))
+                (places + index).initialize(to: place)
             }
-            let count = Self.scan(places, symbols.count, probe)
-            symbols.removeLast(symbols.count - count)
-            for index in 0..<count { symbols[index] = places[index].symbol }
+            places[symbols.count - 1].next = -1
+            for index in 0..<symbols.count - 1 { Self.refresh(places, index, probe) }
+            Self.scan(places, symbols.count, probe)
+            symbols.removeAll(keepingCapacity: true)
+            var index = 0
+            while index >= 0 {
+                symbols.append(places[index].symbol)
+                index = Int(places[index].next)
+            }
         }
     }
 
-    /// Merges in place; the number of tokens left. The last place never merges.
-    private static func scan(
-        _ places: UnsafeMutablePointer<Place>, _ total: Int, _ probe: MergeTable.Probe
-    ) -> Int {
-        var count = total
+    /// Applies the merge of the lowest rank, the leftmost of equals, until there is none.
+    private static func scan(_ places: UnsafeMutablePointer<Place>, _ count: Int, _ probe: MergeTable.Probe) {
         while true {
-            var best = 0
-            var lowest = UInt32.max
-            for index in 0..<count - 1 where places[index].rank < lowest {
-                lowest = places[index].rank
-                best = index
-            }
-            guard lowest != .max else { return count }
-            places[best].symbol = places[best].result
-            count -= 1
-            for index in best + 1..<max(count, best + 1) { places[index] = places[index + 1] }
-            if best > 0 { places[best - 1].refresh(places[best].symbol, probe) }
-            if best + 1 < count {
-                places[best].refresh(places[best + 1].symbol, probe)
-            } else {
-                places[best].rank = .max
-            }
+            var least = Place.done
+            for index in 0..<count { least = min(least, places[index].order) }
+            guard least != Place.done else { return }
+            let left = Int(least & 0xFFFF_FFFF)
+            let right = Int(places[left].next)
+            places[left].symbol = places[left].result
+            places[left].next = places[right].next
+            places[right].order = Place.done
+            if places[left].next >= 0 { places[Int(places[left].next)].previous = Int32(left) }
+            refresh(places, left, probe)
+            if places[left].previous >= 0 { refresh(places, Int(places[left].previous), probe) }
         }
+    }
+
+    /// Asks what becomes of a place and the next one.
+    @inline(__always)
+    private static func refresh(
+        _ places: UnsafeMutablePointer<Place>, _ index: Int, _ probe: MergeTable.Probe
+    ) {
+        let next = Int(places[index].next)
+        guard next >= 0, let merge = probe.merge(places[index].symbol, places[next].symbol) else {
+            places[index].order = Place.done
+            return
+        }
+        places[index].order = UInt64(merge.rank) << 32 | UInt64(index)
+        places[index].result = merge.id
     }
 
     private mutating func mergeByHeap(_ probe: MergeTable.Probe) {
         let count = symbols.count
-        next = (1...count).map { Int32($0 == count ? -1 : $0) }
-        previous = (0..<count).map { Int32($0 - 1) }
+        next.removeAll(keepingCapacity: true)
+        next.append(contentsOf: 1...Int32(count))
+        next[count - 1] = -1
+        previous.removeAll(keepingCapacity: true)
+        previous.append(contentsOf: -1..<Int32(count - 1))
         heap.removeAll()
         for index in 0..<count - 1 { push(index, probe) }
         while let top = heap.pop() {

@@ -11,8 +11,8 @@ struct BytePairModel: Sendable {
     var isByteLevel = false
     /// The token of each byte's stand-in, if all 256 have one and no option gets in the way.
     var byteSymbols: [TokenID] = []
-    /// The token of each ASCII character in a word of characters, -1 where there is none or more is to be done.
-    private(set) var asciiSymbols: [TokenID] = []
+    /// The tokens of single characters in a word of characters, if nothing is written before or after them.
+    private(set) var characters = CharacterTokens()
     /// Stands for a character that is no token.
     var unknown: TokenID?
     /// Neighbouring unknown characters become one token.
@@ -39,7 +39,11 @@ struct BytePairModel: Sendable {
     /// Looks up single characters ahead of time, once all options are set.
     mutating func prepare(_ vocabulary: Vocabulary) {
         guard continuingPrefix.isEmpty, endOfWordSuffix.isEmpty else { return }
-        asciiSymbols = (0..<128).map { lookUp([UInt8($0)], vocabulary) ?? -1 }
+        guard byteSymbols.isEmpty || !isByteLevel else { return }
+        var characters = CharacterTokens()
+        characters.insert(vocabulary) { lookUp($0, vocabulary) }
+        if let virtual { characters.insert(virtual) { lookUp($0, vocabulary) } }
+        self.characters = characters
     }
 
     /// Appends the tokens of one word.
@@ -81,16 +85,17 @@ struct BytePairModel: Sendable {
     private func collectSymbols(
         _ word: UnsafeBufferPointer<UInt8>, _ vocabulary: Vocabulary, _ scratch: inout ModelBuffers
     ) {
+        guard let base = word.baseAddress else { return }
         var pending: TokenID?  // an unknown token that may still grow
         var position = 0
         while position < word.count {
-            let byte = Int(word[position])
-            if byte < asciiSymbols.count, pending == nil, asciiSymbols[byte] >= 0 {
-                scratch.merger.symbols.append(asciiSymbols[byte])
-                position += 1
+            let (value, width) = UTF8Text.decode(base, position, word.count)
+            if pending == nil, let id = characters[value] {
+                scratch.merger.symbols.append(id)
+                position += width
                 continue
             }
-            let end = position + UTF8Step.length(word, at: position)
+            let end = position + width
             let id = withDecorated(word, position..<end) { text in
                 lookUp(text, vocabulary) ?? appendBytes(of: text, to: &scratch.merger.symbols)
             }
@@ -138,7 +143,6 @@ struct BytePairModel: Sendable {
         _ vocabulary: Vocabulary, into ids: inout [TokenID], _ scratch: inout ModelBuffers
     ) {
         scratch.merger.merge(merges)
-        guard virtual != nil else { return ids.append(contentsOf: scratch.merger.symbols) }
         for symbol in scratch.merger.symbols {
             if symbol < virtualStart {
                 ids.append(symbol)

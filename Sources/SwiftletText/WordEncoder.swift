@@ -16,6 +16,8 @@ final class ModelScratch: @unchecked Sendable {
     let cache: WordCache?
 
     init(remembersWords: Bool = true) { cache = remembersWords ? WordCache() : nil }
+
+    deinit { cache?.deallocate() }
 }
 
 /// Scratch memory that is not in use; several threads may take and return.
@@ -55,6 +57,19 @@ struct WordEncoder {
     /// Words are raw bytes; the vocabulary writes them in ``ByteAlphabet``.
     let isByteLevel: Bool
     let scratch: ModelScratch
+    private let cache: WordCache?
+    private let splitsBeforeSpaceMark: Bool
+    private let isolatesLineFeeds: Bool
+
+    init(model: TokenModel, vocabulary: Vocabulary, isByteLevel: Bool, scratch: ModelScratch) {
+        self.model = model
+        self.vocabulary = vocabulary
+        self.isByteLevel = isByteLevel
+        self.scratch = scratch
+        cache = scratch.cache
+        splitsBeforeSpaceMark = model.splitsBeforeSpaceMark
+        isolatesLineFeeds = model.isolatesLineFeeds
+    }
 
     /// Appends the tokens of the words that a scanner finds.
     func encode(_ text: UnsafeBufferPointer<UInt8>, _ scanner: Scanner, into ids: inout [TokenID]) {
@@ -71,14 +86,18 @@ struct WordEncoder {
     /// Appends the tokens of one word, or of each part of it that no token can cross.
     func encode(_ word: UnsafeBufferPointer<UInt8>, into ids: inout [TokenID]) {
         guard let base = word.baseAddress, !word.isEmpty else { return }
-        guard model.splitsBeforeSpaceMark else { return encodeWord(base, word.count, into: &ids) }
-        let isolates = model.isolatesLineFeeds
+        guard splitsBeforeSpaceMark else { return encodeWord(base, word.count, into: &ids) }
         var start = 0
         while start < word.count {
-            let end = Self.nextPart(base, after: start, to: word.count, isolatesLineFeeds: isolates)
+            let end = Self.nextPart(base, after: start, to: word.count, isolatesLineFeeds: isolatesLineFeeds)
             encodeWord(base + start, end - start, into: &ids)
             start = end
         }
+    }
+
+    @inline(__always)
+    private static func isMark(_ text: UnsafePointer<UInt8>, _ i: Int, _ end: Int) -> Bool {
+        i + 2 < end && text[i] == 0xE2 && text[i + 1] == 0x96 && text[i + 2] == 0x81
     }
 
     /// The first place behind `start` where a run of U+2581 begins, or a line feed begins or ends, or `end`.
@@ -87,14 +106,10 @@ struct WordEncoder {
     ) -> Int {
         var i = start
         if isolatesLineFeeds, text[i] == 0x0A { return i + 1 }
-        while i + 2 < end, text[i] == 0xE2, text[i + 1] == 0x96, text[i + 2] == 0x81 { i += 3 }
-        while i + 2 < end {
-            if text[i] == 0xE2, text[i + 1] == 0x96, text[i + 2] == 0x81 { return i }
+        while isMark(text, i, end) { i += 3 }
+        while i < end {
+            if text[i] == 0xE2, isMark(text, i, end) { return i }
             if isolatesLineFeeds, text[i] == 0x0A { return i }
-            i += 1
-        }
-        while isolatesLineFeeds, i < end {
-            if text[i] == 0x0A { return i }
             i += 1
         }
         return end
@@ -103,13 +118,15 @@ struct WordEncoder {
     @inline(__always)
     private func encodeWord(_ word: UnsafePointer<UInt8>, _ count: Int, into ids: inout [TokenID]) {
         let text = UnsafeBufferPointer(start: word, count: count)
-        guard count <= WordCache.longestWord, let cache = scratch.cache else {
+        guard count <= WordCache.longestWord, let cache else {
             return model.encode(text, isByteLevel: isByteLevel, vocabulary, into: &ids, &scratch.buffers)
         }
         let key = WordCache.Key(word, count)
-        if cache.append(key, count, to: &ids) { return }
+        if cache.append(key, to: &ids) { return }
         let known = ids.count
         model.encode(text, isByteLevel: isByteLevel, vocabulary, into: &ids, &scratch.buffers)
-        cache.insert(key, count, ids[known...])
+        ids.withUnsafeBufferPointer {
+            cache.insert(key, UnsafeBufferPointer(rebasing: $0[known...]))
+        }
     }
 }
