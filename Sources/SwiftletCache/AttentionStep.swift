@@ -352,9 +352,7 @@ private struct RowPieces {
     /// Rows of the longest head.
     let mostRows: Int
 
-    /// Enough for the fast threads to take over from a slow one.
-    private static let piecesPerThread = 16
-
+    /// Long pieces come first, since every start waits for memory; the last are short, so that threads end together.
     init(_ slot: KVSlot, threads: Int) {
         let rowCounts = (0..<slot.shape.kvHeadCount).map(slot.rowCount(ofHead:))
         mostRows = rowCounts.max() ?? 0
@@ -362,11 +360,15 @@ private struct RowPieces {
             firstBlocks.append(
                 firstBlocks[firstBlocks.count - 1] + (count + Kernels.blockRows - 1) / Kernels.blockRows)
         }
-        let size = max(blockCount / (threads * Self.piecesPerThread), 1)
+        var rest = blockCount
         for head in rowCounts.indices {
             let count = blocks(ofHead: head).count
-            for first in stride(from: 0, to: count, by: size) {
-                pieces.append(Piece(head: head, blocks: first..<min(first + size, count)))
+            var first = 0
+            while first < count {
+                let size = min(max(rest / (2 * threads), 1), count - first)
+                pieces.append(Piece(head: head, blocks: first..<first + size))
+                first += size
+                rest -= size
             }
         }
     }
