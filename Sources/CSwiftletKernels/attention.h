@@ -89,6 +89,8 @@ SL_FN void look(const row_tile *r, const sl_queries *q, size_t token, visibility
 }
 
 // Rows that lie apart and are copied together page by page, while the memory sends those of the next page.
+enum { ASKED_AHEAD = SL_PAGE_ROWS };
+
 typedef struct {
     const sl_kv_rows *kv;
     const uint32_t *rows;
@@ -98,7 +100,7 @@ typedef struct {
     int32_t *positions;
 } row_stream;
 
-// Asks for some more rows, in the second cache: the first is full of the page at hand.
+// Asks for some more rows: for one whenever one is copied, since a processor waits for some dozens of lines at most.
 SL_INLINE void ask(row_stream *s, size_t rows) {
     const size_t end = s->count - s->asked < rows ? s->count : s->asked + rows;
     for (; s->asked < end; s->asked++) {
@@ -106,8 +108,8 @@ SL_INLINE void ask(row_stream *s, size_t rows) {
         const size_t row = s->rows[s->asked] % SL_PAGE_ROWS;
         const uint8_t *key = (const uint8_t *)page->keys + row * s->key_bytes;
         const uint8_t *value = (const uint8_t *)page->values + row * page->value_stride;
-        for (size_t b = 0; b < s->key_bytes; b += 64) __builtin_prefetch(key + b, 0, 2);
-        for (size_t b = 0; b < s->value_bytes; b += 64) __builtin_prefetch(value + b, 0, 2);
+        for (size_t b = 0; b < s->key_bytes; b += 64) __builtin_prefetch(key + b);
+        for (size_t b = 0; b < s->value_bytes; b += 64) __builtin_prefetch(value + b);
     }
 }
 
@@ -127,14 +129,7 @@ typedef struct {
     coded_query *codes;                         // [query rows, key_size / SL_SMALL_BLOCK]
     float *left;                                // where the caller wants scores, [query rows, left_stride]
     size_t left_stride;
-    row_stream *stream;                         // of rows to ask for while others are attended to, or NULL
 } workspace;
-
-enum { ASKED_AT_ONCE = SL_PAGE_ROWS / 4 };      // four times per page, so that few wait for each other
-
-SL_INLINE void ask_for_more(workspace *w) {
-    if (w->stream) ask(w->stream, ASKED_AT_ONCE);
-}
 
 SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
     workspace w;
@@ -150,7 +145,6 @@ SL_INLINE workspace workspace_at(float *scratch, const sl_kv_rows *kv) {
     w.codes = (coded_query *)(void *)(w.total + SL_QUERY_TILE);
     w.left = NULL;
     w.left_stride = 0;
-    w.stream = NULL;
     return w;
 }
 
@@ -319,11 +313,8 @@ SL_FN void attend_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, w
     const size_t n = kv->value_size;
     const bool last = r->positions + SL_PAGE_ROWS >= kv->positions + kv->row_count;
     const sl_kv_page *next = r->page + (last ? 0 : 1);
-    ask_for_more(w);
     take_keys(kv, r, next, w);
-    ask_for_more(w);
     score(kv, t, r, w);
-    ask_for_more(w);
     sl_format format = r->page->value_format;
     value_page v = {r->page->values, next->values, r->page->value_stride, n, w->out};
     if (!reads_in_place(format, t->count)) {
@@ -378,8 +369,8 @@ SL_FN bool attend_chosen_block(row_stream *s, query_tile *t, size_t block, works
     page.value_stride = s->value_bytes;
     for (size_t first = begin; first < end; first += SL_PAGE_ROWS) {
         const size_t count = end - first < SL_PAGE_ROWS ? end - first : SL_PAGE_ROWS;
-        ask_for_more(w);
         for (size_t i = 0; i < count; i++) {
+            ask(s, 1);
             const uint32_t number = s->rows[first + i], row = number % SL_PAGE_ROWS;
             const sl_kv_page *from = s->kv->pages + number / SL_PAGE_ROWS;
             copy_row(s->keys + i * s->key_bytes, (const uint8_t *)from->keys + row * s->key_bytes, s->key_bytes);
@@ -490,12 +481,11 @@ SL_FN void k_attend_chosen(const sl_kv_rows *kv, const uint32_t *rows, size_t ro
     s.keys = (uint8_t *)(scratch + sl_attend_scratch(kv->key_size, n));
     s.values = s.keys + SL_PAGE_ROWS * kv->key_size * sizeof(float);
     s.positions = (int32_t *)(void *)(s.values + SL_PAGE_ROWS * n * sizeof(float));
-    w.stream = &s;
     query_tile t;
     for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
         query_tile_at(&t, q, kv->key_size, first);
         s.asked = first_block * SL_BLOCK_ROWS;
-        ask(&s, SL_PAGE_ROWS);
+        ask(&s, ASKED_AHEAD);
         for (size_t block = 0; block < count; block++) {
             const bool seen = attend_chosen_block(&s, &t, first_block + block, &w);
             put_partials(&t, n, seen, &w, partials + block * total * (n + 2));

@@ -15,7 +15,10 @@ import Synchronization
 /// whole system pages, so resident memory follows the bytes held. Only a few pages wait to be taken again, so that
 /// one that comes and goes with every token costs no call of the system. Safe to use from several threads.
 ///
-/// A pool can lie in a temporary file, so that the system may take its memory back and read it in again.
+/// A pool can lie in a temporary file, so that the system may take its memory back and read it in again. One whose
+/// pages stay until the end can ask for large system pages: rows that are fetched singly from everywhere then cost no
+/// walk through the page tables. Memory in use then grows by 2 MiB at a time, and what single pages give back may stay
+/// with the process until the system needs it.
 public final class KVPagePool: Sendable {
     private struct State {
         var arenas: [Arena] = []
@@ -52,14 +55,23 @@ public final class KVPagePool: Sendable {
 
     private let state = Mutex(State())
     private let file: PageFile?
+    private let largePages: Bool
 
     /// A pool in memory that holds nothing yet.
-    public init() { file = nil }
+    ///
+    /// - Parameter largePages: asks the system for large pages, where it has them.
+    public init(largePages: Bool = false) {
+        file = nil
+        self.largePages = largePages
+    }
 
     /// A pool in a temporary file of a directory; the file has no name any more when this returns.
     ///
     /// - Throws: `.unwritable` if no file can be made there.
-    public init(directory: String) throws(SwiftletError) { file = try PageFile(directory: directory) }
+    public init(directory: String) throws(SwiftletError) {
+        file = try PageFile(directory: directory)
+        largePages = false
+    }
 
     /// Whether pages lie in a file.
     public var isFile: Bool { file != nil }
@@ -177,7 +189,7 @@ public final class KVPagePool: Sendable {
         let pages = max(Self.arenaBytes / byteCount, 1)
         let whole = Int(Self.systemPage)  // arenas in a file start at one of its pages
         let bytes = (pages * byteCount + whole - 1) / whole * whole
-        guard let base = file.map({ $0.map(bytes) }) ?? Self.map(bytes) else { return false }
+        guard let base = file.map({ $0.map(bytes) }) ?? map(bytes) else { return false }
         let start = UInt(bitPattern: base)
         state.arenas.append(Arena(base: start, byteCount: bytes))
         // Taken from the back, so the list is reversed to hand out rising addresses.
@@ -185,10 +197,31 @@ public final class KVPagePool: Sendable {
         return true
     }
 
+    private func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+        #if canImport(Glibc) || canImport(Musl)
+            if largePages { return Self.mapLarge(byteCount) }
+        #endif
+        return Self.map(byteCount)
+    }
+
     private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer? {
         let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         return base == MAP_FAILED ? nil : base
     }
+
+    #if canImport(Glibc) || canImport(Musl)
+        private static let largePage = 2 << 20
+
+        /// Memory that begins at a large page, whatever the system then makes of the advice.
+        private static func mapLarge(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+            guard let base = map(byteCount + largePage) else { return nil }
+            let skipped = (largePage - Int(UInt(bitPattern: base) % UInt(largePage))) % largePage
+            if skipped > 0 { munmap(base, skipped) }
+            munmap(base + skipped + byteCount, largePage - skipped)
+            madvise(base + skipped, byteCount, Int32(MADV_HUGEPAGE))
+            return base + skipped
+        }
+    #endif
 }
 
 /// A file without a name that grows by mapped pieces, whose room on the disk is reserved before they are used.

@@ -89,7 +89,9 @@ public final class Session {
         let runner = Runner(
             model: model.network,
             compute: Compute(kernels: kernels, threadCount: threads, activations: options.activations))
-        self.init(model, options, runner, try Self.sequence(model, options, kernels, KVPagePool()))
+        self.init(
+            model, options, runner, try Self.sequence(model, options, kernels, Self.pool(for: options.policy))
+        )
         if promptCache != nil { try sequence.checkSnapshot() }
     }
 
@@ -107,6 +109,11 @@ public final class Session {
         batchSize = options.batchSize
         promptCache = options.promptCache
         specification = options.policy.specification
+    }
+
+    /// Memory for the cache of one session: in large pages where rows are fetched singly, and none is dropped.
+    private static func pool(for policy: KVPolicy) -> KVPagePool {
+        KVPagePool(largePages: policy.retrieval != nil)
     }
 
     /// An empty cache as the options ask for it.

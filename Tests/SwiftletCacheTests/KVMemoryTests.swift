@@ -57,6 +57,27 @@ struct KVMemoryTests {
         #expect(pool.residentBytes == 0 && pool.heldBytes == 0)
     }
 
+    @Test("large system pages hold the same, and return as a whole", arguments: [1_088, 16_384])
+    func large(byteCount: Int) throws {
+        let pool = KVPagePool(largePages: true)
+        let most = 4 << 20  // of what the system may hold beside the pages in use
+        let pages = try (0..<(9 << 20) / byteCount).map { number in
+            let page = try #require(pool.take(byteCount))
+            memset(page, Int32(number % 251), byteCount)
+            return page
+        }
+        let full = try #require(pool.residentBytes)
+        #expect(full >= pool.heldBytes && full <= pool.heldBytes + most)
+        #expect(
+            pages.enumerated().allSatisfy { number, page in
+                page.load(as: UInt8.self) == number % 251
+                    && page.load(fromByteOffset: byteCount - 1, as: UInt8.self) == number % 251
+            })
+        for page in pages { pool.giveBack(page, byteCount) }
+        #expect(pool.heldBytes == 0)
+        #expect(try #require(pool.residentBytes) <= most)
+    }
+
     @Test("dropped rows return whole pages, head by head")
     func dropped() throws {
         let pool = KVPagePool()
