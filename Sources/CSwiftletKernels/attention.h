@@ -520,6 +520,25 @@ SL_FN void k_weigh(float *s, float lse, size_t n) {
     memcpy(s + j, last, (n - j) * sizeof(float));
 }
 
+// The sums of e^(score − lse) over some query rows for up to LANES rows of the cache, rounded once.
+SL_INLINE void sum_weights(const float *scores, size_t stride, const float *lse, size_t count, float *sums,
+                           const size_t width) {
+    double sum[LANES] = {0};
+    for (size_t i = 0; i < count; i++) {
+        float e[LANES] = {0};
+        memcpy(e, scores + i * stride, width * sizeof(float));
+        v_store(e, v_exp(v_sub(v_load(e), v_set(lse[i] == -INFINITY ? 0 : lse[i]))));
+        for (size_t k = 0; k < LANES; k++) sum[k] += e[k];
+    }
+    for (size_t k = 0; k < width; k++) sums[k] = (float)sum[k];
+}
+
+SL_FN void k_sum_weights(const float *scores, size_t stride, const float *lse, size_t count, float *sums, size_t n) {
+    size_t j = 0;
+    for (; j + LANES <= n; j += LANES) sum_weights(scores + j, stride, lse, count, sums + j, LANES);
+    if (j < n) sum_weights(scores + j, stride, lse, count, sums + j, n - j);
+}
+
 // The weights of a tile of queries over a page whose keys are loaded: scores become e^(score − lse).
 SL_FN void weigh_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, const float *lse,
                       size_t lse_stride, workspace *w) {

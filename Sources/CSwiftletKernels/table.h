@@ -28,6 +28,7 @@ const sl_kernels SL_TABLE = {
     .attend_column_sums = k_attend_column_sums,
     .key_products = k_key_products,
     .weigh = k_weigh,
+    .sum_weights = k_sum_weights,
     .weakest = k_weakest,
     .narrow = k_narrow,
     .most_similar = k_most_similar,

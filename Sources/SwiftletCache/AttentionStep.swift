@@ -42,19 +42,19 @@ struct AttentionStep {
     /// Floats that may be spent on the sums of single blocks.
     private static let largestPartials = 1 << 21
 
-    /// Attends, and records the attention weights of the rows from `first` on per query head: a few tokens at a time,
+    /// Attends, and records the attention weights of the rows, those of decode steps from row `first` on: a few tokens at a time,
     /// so that their scores are used while they are in the processor's cache, or in a second sweep over the keys if
     /// there are so many rows that scores would take too much memory. Both give the same bits.
     ///
     /// - Parameters:
     ///   - sums: whether weights are added to the column sums, in the order of the tokens.
-    ///   - steps: how many decode steps are remembered, of which every query is one; 0 if they are none.
+    ///   - steps: whether every query is a decode step that is recorded.
     func attend(
         into output: UnsafeMutablePointer<Float>, normalizers: UnsafeMutablePointer<Float>, from first: Int,
-        sums: Bool, steps: Int, recordingIn record: inout KVEvidenceRecord
+        sums: Bool, steps: Bool, recordingIn record: inout KVEvidenceRecord
     ) {
         let rows = (0..<shape.kvHeadCount).reduce(0) { max($0, slot.rowCount(ofHead: $1)) }
-        let size = steps > 0 ? tokens : limits.tokens(of: tokens, rows: rows, shape)
+        let size = steps ? tokens : limits.tokens(of: tokens, rows: rows, shape)
         guard let size else {
             attend(into: output, normalizers: normalizers)
             return addColumnSums(to: &record, normalizers: normalizers)
@@ -69,8 +69,8 @@ struct AttentionStep {
                 group: shape.group)
             let normalizers = normalizers + start * shape.headCount
             part.attend(into: output + start * outputWidth, normalizers: normalizers, scores: scores)
-            part.addWeights(
-                scores, from: first, normalizers: normalizers, sums: sums, steps: steps, to: &record)
+            if steps { part.addSteps(scores, from: first, normalizers: normalizers, to: &record) }
+            if sums { part.addWeights(scores, normalizers: normalizers, to: &record) }
         }
     }
 
@@ -205,35 +205,57 @@ struct AttentionStep {
         }
     }
 
-    /// Turns the scores of these queries for the rows from `first` on into attention weights and records them.
+    /// Turns the scores of these queries into attention weights and adds them to the column sums.
     private func addWeights(
-        _ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>, sums: Bool,
-        steps: Int, to record: inout KVEvidenceRecord
+        _ scores: AttentionScores, normalizers: UnsafePointer<Float>, to record: inout KVEvidenceRecord
     ) {
-        if steps > 0 { record.beginRollingRows(firstRow: first) }
-        record.changeHeads(compute) { head, evidence in
+        record.changeColumnSums(compute) { head, sums in
             let rowCount = slot.rowCount(ofHead: head / shape.group)
-            if sums { evidence.columnSums.padWithZeros(to: rowCount) }
+            sums.padWithZeros(to: rowCount)
             for token in 0..<tokens {
                 let weights = scores.ofQuery(token, head: head)
-                let newer = UnsafeMutableBufferPointer(
-                    start: weights + first, count: max(rowCount - first, 0))
                 compute.kernels.weigh(
-                    weights + first, logSumExp: normalizers[token * shape.headCount + head],
-                    count: newer.count)
-                if sums {
-                    evidence.columnSums.withUnsafeMutableBufferPointer { sums in
-                        guard let sums = sums.baseAddress else { return }
-                        compute.kernels.add(sums, weights, count: rowCount)
-                    }
-                }
-                if steps > 0 {
-                    evidence.addStep(
-                        UnsafeBufferPointer(newer), position: queries.positions[token], capacity: steps)
+                    weights, logSumExp: normalizers[token * shape.headCount + head], count: rowCount)
+                sums.withUnsafeMutableBufferPointer { sums in
+                    guard let sums = sums.baseAddress else { return }
+                    compute.kernels.add(sums, weights, count: rowCount)
                 }
             }
         }
     }
+
+    /// Records these queries as decode steps: their attention to the rows from `first` on, summed over the query heads
+    /// of each KV head.
+    private func addSteps(
+        _ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>,
+        to record: inout KVEvidenceRecord
+    ) {
+        record.beginRollingRows(firstRow: first)
+        let mark = workspace.mark
+        defer { workspace.release(to: mark) }
+        let rowCounts = (0..<shape.kvHeadCount).map { max(slot.rowCount(ofHead: $0) - first, 0) }
+        let width = rowCounts.max() ?? 0
+        let sums = workspace.floats(shape.kvHeadCount * width)
+        let pieces = (width + Self.summedRows - 1) / Self.summedRows
+        for token in 0..<tokens {
+            compute.run(shape.kvHeadCount * pieces) { task, _ in
+                let (head, start) = (task / pieces, task % pieces * Self.summedRows)
+                compute.kernels.sumWeights(
+                    scores.ofHead(head, token: token) + first + start, stride: scores.stride,
+                    logSumExp: normalizers + token * shape.headCount + head * shape.group,
+                    queries: shape.group, into: sums + head * width + start,
+                    count: min(max(rowCounts[head] - start, 0), Self.summedRows))
+            }
+            for (head, count) in rowCounts.enumerated() {
+                record.addRollingRow(
+                    UnsafeBufferPointer(start: sums + head * width, count: count), head: head,
+                    position: queries.positions[token])
+            }
+        }
+    }
+
+    /// Rows whose weights a thread sums at a time.
+    private static let summedRows = 1_024
 
     /// Adds the weighted attention of those of these queries that belong to the tail of a prompt, over all heads.
     func addTailSums(

@@ -16,7 +16,7 @@ public struct KVEvidence: Hashable, Sendable {
     public var momentSkip: Int
     /// Weighted sums of the attention of the prompt's newest queries, over all heads, per row; see ``Tail``.
     public var tail: Tail?
-    /// Number of decode steps whose attention rows stay with the cached rows.
+    /// Number of decode steps whose attention, summed over the query heads of a KV head, stays with the cached rows.
     public var rollingRows: Int
 
     /// The newest queries of a first prompt, and their weights: a second sweep over the keys for these queries alone,
@@ -67,9 +67,10 @@ public struct KVEvidence: Hashable, Sendable {
         let queries = (windowQueries + windowQueries / 2) * (shape.headCount * shape.keySize + 1)
         let moments =
             queryMoments ? 2 * shape.headCount * (shape.keySize + shape.keySize * shape.keySize) : 0
-        let perToken = shape.headCount * ((columnSums ? 1 : 0) + rollingRows) + (tail == nil ? 0 : 1)
+        let perToken =
+            (columnSums ? shape.headCount : 0) + shape.kvHeadCount * rollingRows + (tail == nil ? 0 : 1)
         return (
-            (queries + moments + shape.headCount * rollingRows) * MemoryLayout<Float>.stride,
+            (queries + moments + shape.kvHeadCount * rollingRows) * MemoryLayout<Float>.stride,
             perToken * MemoryLayout<Float>.stride
         )
     }
@@ -95,8 +96,10 @@ package struct KVEvidenceRecord {
     private(set) var needs: KVEvidence
     private let shape: KVLayerShape
     private var window: QueryWindow
-    /// What was recorded for every query head; empty if neither column sums nor decode steps are wanted.
-    private(set) var heads: [QueryHeadRecord]
+    /// Sum over all queries so far of the attention that a row received, `[heads][rows]`; empty if it is not wanted.
+    private(set) var columnSums: [[Float]]
+    /// The newest decode steps per KV head; empty if they are not wanted.
+    private(set) var steps: [KVStepRecord]
     /// Weighted sum over the queries of ``KVEvidence/Tail`` and all heads of the attention that a row received:
     /// `[rows]`; empty before such a query and after rows were dropped.
     package var tailSums: [Float] = []
@@ -113,9 +116,8 @@ package struct KVEvidenceRecord {
         self.shape = shape
         window = QueryWindow(capacity: needs.windowQueries, width: shape.headCount * shape.keySize)
         rowNumbers = Array(repeating: [], count: shape.kvHeadCount)
-        heads = Array(
-            repeating: QueryHeadRecord(),
-            count: needs.columnSums || needs.rollingRows > 0 ? shape.headCount : 0)
+        columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
+        steps = Array(repeating: KVStepRecord(), count: needs.rollingRows > 0 ? shape.kvHeadCount : 0)
         queryMoments = Array(
             repeating: QueryMoments(size: shape.keySize), count: needs.queryMoments ? shape.headCount : 0)
     }
@@ -127,9 +129,9 @@ package struct KVEvidenceRecord {
         fresh.window.take(window)
         fresh.rowNumbers = rowNumbers
         if new.tail == needs.tail { fresh.tailSums = tailSums }
-        for (head, old) in zip(fresh.heads.indices, heads) {
-            if new.columnSums { fresh.heads[head].columnSums = old.columnSums }
-            fresh.heads[head].steps = old.steps.suffix(new.rollingRows)
+        if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
+        for (head, old) in zip(fresh.steps.indices, steps) {
+            fresh.steps[head].steps = old.steps.suffix(new.rollingRows)
         }
         if new.queryMoments, needs.queryMoments {
             fresh.queryMoments = queryMoments
@@ -142,15 +144,19 @@ package struct KVEvidenceRecord {
     package var heldBytes: Int {
         let floats =
             window.data.count + tailSums.count + rowNumbers.reduce(0) { $0 + $1.count }
-            + heads.reduce(0) { $0 + $1.floatCount }
+            + recordedPerRow
             + queryMoments.count * (shape.keySize + shape.keySize * shape.keySize) * 2
-        let positions = window.positions.count + heads.reduce(0) { $0 + $1.steps.count }
+        let positions = window.positions.count + steps.reduce(0) { $0 + $1.steps.count }
         return floats * MemoryLayout<Float>.stride + positions * MemoryLayout<Int32>.stride
     }
 
     /// Bytes that a decode step goes through: what it adds to every row, not what waits for the end of a prompt.
     package var bytesPerStep: Int {
-        heads.reduce(0) { $0 + $1.floatCount } * MemoryLayout<Float>.stride
+        recordedPerRow * MemoryLayout<Float>.stride
+    }
+
+    private var recordedPerRow: Int {
+        columnSums.reduce(0) { $0 + $1.count } + steps.reduce(0) { $0 + $1.floatCount }
     }
 
     /// Stands in for queries that were never computed: every row gets about the attention that it would get if
@@ -169,14 +175,14 @@ package struct KVEvidenceRecord {
             normals(&x)
             return (0..<count).map { (x[2 * $0] * x[2 * $0] + x[2 * $0 + 1] * x[2 * $0 + 1]) / 2 }
         }
-        for head in heads.indices where needs.columnSums {
+        for head in columnSums.indices {
             var sums = weights
             var expected: Float = 0  // Σ 1 / (rows that a query sees) over the queries that see the row
             for row in sums.indices.reversed() {
                 expected += 1 / Float(row + 1)
                 sums[row] *= expected
             }
-            heads[head].columnSums = sums
+            columnSums[head] = sums
         }
         if needs.tail != nil { tailSums = weights }
         var queries = [Float](
@@ -207,7 +213,7 @@ package struct KVEvidenceRecord {
 
     /// Whether the newest decode step is the newest query.
     var rollingRowsAreNewest: Bool {
-        guard let last = heads.first?.steps.last else { return false }
+        guard let last = steps.first?.steps.last else { return false }
         return last.position == window.positions.last
     }
 
@@ -221,15 +227,14 @@ package struct KVEvidenceRecord {
     package mutating func withColumnSums(
         head: Int, rowCount: Int, _ body: (UnsafeMutablePointer<Float>) -> Void
     ) {
-        heads[head].columnSums.padWithZeros(to: rowCount)
-        heads[head].columnSums.withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
+        columnSums[head].padWithZeros(to: rowCount)
+        columnSums[head].withUnsafeMutableBufferPointer { $0.baseAddress.map(body) }
     }
 
-    /// Changes what was recorded for every query head, on all threads.
-    mutating func changeHeads(
-        _ compute: Compute, _ change: (_ head: Int, _ record: inout QueryHeadRecord) -> Void
-    ) {
-        heads.withUnsafeMutableBufferPointer { heads in
+    /// Changes the column sums of every query head, on all threads.
+    mutating func changeColumnSums(_ compute: Compute, _ change: (_ head: Int, _ sums: inout [Float]) -> Void)
+    {
+        columnSums.withUnsafeMutableBufferPointer { heads in
             compute.run(heads.count) { head, _ in change(head, &heads[head]) }
         }
     }
@@ -239,12 +244,12 @@ package struct KVEvidenceRecord {
     package mutating func beginRollingRows(firstRow: Int = 0) {
         guard firstRow != rollingFirstRow else { return }
         rollingFirstRow = firstRow
-        for head in heads.indices { heads[head].steps = [] }
+        for head in steps.indices { steps[head].steps = [] }
     }
 
-    /// Adds the attention row of the decode step at `position` for one head.
+    /// Adds the attention row of the decode step at `position` for one KV head.
     package mutating func addRollingRow(_ row: UnsafeBufferPointer<Float>, head: Int, position: Int32) {
-        heads[head].addStep(row, position: position, capacity: needs.rollingRows)
+        steps[head].add(row, position: position, capacity: needs.rollingRows)
     }
 
     /// Follows the cache when rows are dropped.
@@ -261,7 +266,8 @@ package struct KVEvidenceRecord {
         tailSums = []
         beginRollingRows()
         for head in rowNumbers.indices { rowNumbers[head] = [] }
-        for head in heads.indices { heads[head].change(needs) { $0.keep(rows(head / shape.group)) } }
+        for head in columnSums.indices { columnSums[head].keep(rows(head / shape.group)) }
+        for head in steps.indices { steps[head].change { $0.keep(rows(head)) } }
     }
 
     /// Writes or reads everything recorded; what is recorded at all both sides know.
@@ -272,8 +278,11 @@ package struct KVEvidenceRecord {
         try window.code(&state)
         let longest = needs.tail == nil ? 0 : rowCounts.max() ?? 0
         try state.code(&tailSums, "sums of the tail", count: 0...longest)
-        for head in heads.indices {
-            try heads[head].code(&state, needs, rowCount: rowCounts[head / shape.group])
+        for head in columnSums.indices {
+            try state.code(&columnSums[head], "column sums", count: 0...rowCounts[head / shape.group])
+        }
+        for head in steps.indices {
+            try steps[head].code(&state, capacity: needs.rollingRows, rowCount: rowCounts[head])
         }
         for head in queryMoments.indices { try queryMoments[head].code(&state) }
         try state.code(&unrotatedCount, "the number of queries", in: 0...(1 << 48))
@@ -288,10 +297,12 @@ package struct KVEvidenceRecord {
         } else {
             rowNumbers[head] = []
         }
-        guard !heads.isEmpty else { return }
-        for queryHead in head * shape.group..<(head + 1) * shape.group {
-            heads[queryHead].change(needs) { $0.remove(row, of: rowCount) }
+        if !columnSums.isEmpty {
+            for queryHead in head * shape.group..<(head + 1) * shape.group {
+                columnSums[queryHead].remove(row, of: rowCount)
+            }
         }
+        if !steps.isEmpty { steps[head].change { $0.remove(row, of: rowCount) } }
     }
 
     /// Replaces the number of a row.
@@ -308,7 +319,7 @@ package struct KVEvidenceRecord {
     package mutating func truncate(from position: Int, keeping kept: KVSelection) {
         keep(kept)
         window.truncate(from: Int32(clamping: position))
-        for head in heads.indices { heads[head].steps.removeAll { $0.position >= position } }
+        for head in steps.indices { steps[head].steps.removeAll { $0.position >= position } }
     }
 }
 

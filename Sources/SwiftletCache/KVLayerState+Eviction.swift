@@ -140,6 +140,8 @@ struct KVFreeRows: Hashable {
     /// A number that exactly `count` positions are below.
     private static func bound(_ all: UnsafeBufferPointer<Int32>, above count: Int, guess: Int) -> Int? {
         var (low, high) = (Int(Int32.min), Int(Int32.max) + 1)
+        if count == 0 { return low }
+        if count == all.count { return high }
         var bound = min(max(guess, low), high)
         while low <= high {
             let found = self.count(all, below: bound)

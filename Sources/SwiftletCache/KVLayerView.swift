@@ -40,6 +40,22 @@ public struct KVLayerView {
     /// ``KVSelector/ranking`` does not mind the order.
     public func positions(ofHead head: Int) -> [Int32] { slot.positions(ofHead: head) }
 
+    /// Whether the rows of all KV heads have the same positions, in the same order.
+    var isEven: Bool {
+        slot.withRows(ofHead: 0) { first in
+            (1..<shape.kvHeadCount).allSatisfy { head in
+                slot.withRows(ofHead: head) { Self.equal($0.positionBuffer, first.positionBuffer) }
+            }
+        }
+    }
+
+    private static func equal(_ a: UnsafeBufferPointer<Int32>, _ b: UnsafeBufferPointer<Int32>) -> Bool {
+        guard a.count == b.count else { return false }
+        var difference: Int32 = 0
+        for index in a.indices { difference |= a[index] ^ b[index] }
+        return difference == 0
+    }
+
     /// Whether every row of a KV head has a higher position than the one before it.
     func isAscending(ofHead head: Int) -> Bool { slot.isAscending(ofHead: head) }
 
@@ -77,7 +93,7 @@ public struct KVLayerView {
     /// Attention received by every row of a query head, summed over all queries so far: `[rows]`.
     public func columnSums(ofQueryHead head: Int) -> [Float] {
         precondition(record.needs.columnSums, "the policy did not ask for column sums")
-        return record.heads[head].columnSums
+        return record.columnSums[head]
     }
 
     /// Weighted attention that every row received from the prompt's newest queries, summed over all heads: `[rows]`;
@@ -85,13 +101,13 @@ public struct KVLayerView {
     public var tailSums: [Float]? { record.tailSums.isEmpty ? nil : record.tailSums }
 
     /// Whether attention rows of decode steps are there.
-    public var recordsRollingRows: Bool { record.heads.first.map { !$0.steps.isEmpty } ?? false }
+    public var recordsRollingRows: Bool { record.steps.first.map { !$0.steps.isEmpty } ?? false }
 
-    /// Attention of the newest decode steps over the rows of a query head, from ``KVSelector/settledRows`` on:
-    /// `[steps][rows]`, oldest first.
-    public func rollingRows(ofQueryHead head: Int) -> [[Float]] {
+    /// Attention of the newest decode steps over the rows of a KV head, summed over its query heads, from
+    /// ``KVSelector/settledRows`` on: `[steps][rows]`, oldest first.
+    public func rollingRows(ofHead head: Int) -> [[Float]] {
         precondition(record.needs.rollingRows > 0, "the policy did not ask for rolling rows")
-        return record.heads[head].steps.map(\.weights)
+        return record.steps[head].steps.map(\.weights)
     }
 
     /// Mean `[keySize]` and covariance `[keySize, keySize]` of a head's queries before rotation.
@@ -122,14 +138,14 @@ public struct KVLayerView {
         }
     }
 
-    /// Attention of the newest query over the rows of one KV head, `[group][rows]`: as a decode step recorded it, or
-    /// computed now.
-    public func newestWeights(ofHead head: Int) -> [[Float]] {
-        guard record.rollingRowsAreNewest else { return windowMeans(ofHead: head, newest: 1) }
-        return (head * shape.group..<(head + 1) * shape.group).map { queryHead in
-            let row = record.heads[queryHead].steps.last?.weights ?? []
-            return row + repeatElement(0, count: slot.rowCount(ofHead: head) - row.count)
+    /// Attention of the newest query over the rows of one KV head, summed over its query heads, `[rows]`: as a decode
+    /// step recorded it, or computed now.
+    public func newestWeights(ofHead head: Int) -> [Float] {
+        guard record.rollingRowsAreNewest, var row = record.steps[head].steps.last?.weights else {
+            return kernels.sums(of: windowMeans(ofHead: head, newest: 1), count: rowCount(ofHead: head))
         }
+        row.padWithZeros(to: rowCount(ofHead: head))
+        return row
     }
 
     /// Mean attention of the newest queries over the rows of one KV head, `[group][rows]`.

@@ -249,9 +249,9 @@ public final class KVSequence {
             ? workspace.floats(queries.positions.count * layout.layers[layer].headCount) : nil
         let index = stateIndices[layer]
         states[index].record.record(rotated: queries.data, positions: queries.positions)
-        let steps = phase == .decode ? needs.rollingRows : 0
-        if let normalizers, needs.columnSums || steps > 0 {
-            let settled = needs.columnSums ? 0 : states[index].selector?.settledRows ?? 0
+        let steps = phase == .decode && needs.rollingRows > 0
+        if let normalizers, needs.columnSums || steps {
+            let settled = states[index].selector?.settledRows ?? 0
             step.attend(
                 into: output, normalizers: normalizers, from: settled, sums: needs.columnSums, steps: steps,
                 recordingIn: &states[index].record)

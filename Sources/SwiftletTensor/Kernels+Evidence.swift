@@ -13,6 +13,20 @@ extension Kernels {
         table.pointee.weigh(scores, logSumExp, count)
     }
 
+    /// Sums the attention weights of some query rows, column by column, in double precision; scores stay as they are.
+    ///
+    /// - Parameters:
+    ///   - scores: that attention left, shape `[queries, count]`, rows `stride` apart.
+    ///   - logSumExp: shape `[queries]`.
+    ///   - sums: overwritten, shape `[count]`.
+    package func sumWeights(
+        _ scores: UnsafePointer<Float>, stride: Int, logSumExp: UnsafePointer<Float>, queries: Int,
+        into sums: UnsafeMutablePointer<Float>, count: Int
+    ) {
+        precondition(count >= 0 && queries >= 0, "\(queries) query rows of \(count) scores")
+        table.pointee.sum_weights(scores, stride, logSumExp, queries, sums, count)
+    }
+
     /// The row with the smallest score among those whose position lies in `range`; `nil` if there is none.
     ///
     /// Of equal scores the row at the highest position is taken; NaN counts as the smallest score.

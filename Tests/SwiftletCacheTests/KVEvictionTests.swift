@@ -248,6 +248,8 @@ struct KVEvictionTests {
             evidence.withColumnSums(head: head, rowCount: 140) { sums in
                 for row in 0..<140 { sums[row] = Float(row) }
             }
+        }
+        for head in 0..<2 {
             evidence.addRollingRow(
                 head: head, (0..<150).map { Float(1_000 + $0) }, position: 149)
         }
@@ -266,12 +268,13 @@ struct KVEvictionTests {
         for (head, rows) in PlainSlot(slot).heads.enumerated() {
             #expect(rows == rows.map { before.heads[head][Int($0.position)] })
             #expect(zip(rows, rows.dropFirst()).allSatisfy { $0.position < $1.position })
+            let positions = rows.map(\.position)
             for member in 0..<2 {
-                let positions = rows.map(\.position)
-                let record = evidence.heads[head * 2 + member]
-                #expect(record.columnSums == positions.map { $0 < 140 ? Float($0) : 0 })
-                #expect(record.steps.map(\.weights) == [positions.map { Float(1_000 + $0) }])
+                #expect(
+                    evidence.columnSums[head * 2 + member] == positions.map { $0 < 140 ? Float($0) : 0 })
             }
+            #expect(
+                evidence.steps[head].steps.map(\.weights) == [positions.map { Float(1_000 + $0) }])
         }
     }
 

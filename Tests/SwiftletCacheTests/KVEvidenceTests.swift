@@ -143,18 +143,19 @@ struct KVEvidenceTests {
     func rollingRows(shape: KVLayerShape) throws {
         let all = tokens(shape, 16)
         let (sequence, _) = try prefilled(all[0..<10], chunk: 10)
-        #expect(sequence.view(of: 0, phase: .prefill).rollingRows(ofQueryHead: 0).isEmpty)
+        #expect(sequence.view(of: 0, phase: .prefill).rollingRows(ofHead: 0).isEmpty)
         var plain = PlainSlot(shape)
         plain.append(all[0..<10])
-        var expected = [[[Double]]](repeating: [], count: shape.headCount)
+        var expected = [[[Double]]](repeating: [], count: shape.kvHeadCount)
         for step in 10..<16 {
             try sequence.step(all[step..<step + 1], phase: .decode, compute)
             plain.append(all[step..<step + 1])
             let dense = DenseAttention(all[step..<step + 1], over: plain, scale: KVSequence.testScale)
             let view = sequence.view(of: 0, phase: .decode)
-            for head in 0..<shape.headCount {
-                expected[head] = (expected[head].map { $0 + [0] } + [dense.weights[0][head]]).suffix(3)
-                let rows = view.rollingRows(ofQueryHead: head)
+            for head in 0..<shape.kvHeadCount {
+                let sums = dense.groupSums(ofHead: head, shape)
+                expected[head] = (expected[head].map { $0 + [0] } + [sums]).suffix(3)
+                let rows = view.rollingRows(ofHead: head)
                 #expect(rows.count == min(step - 9, 3))
                 #expect(zip(rows, expected[head]).allSatisfy { largestDifference($0, $1) < Self.tolerance })
             }
@@ -180,9 +181,12 @@ struct KVEvidenceTests {
             let kept = selection.rows(ofHead: head / shape.group)
             #expect(
                 after.columnSums(ofQueryHead: head) == kept.map { before.columnSums(ofQueryHead: head)[$0] })
+        }
+        for head in 0..<shape.kvHeadCount {
+            let kept = selection.rows(ofHead: head)
             #expect(
-                after.rollingRows(ofQueryHead: head)
-                    == before.rollingRows(ofQueryHead: head).map { row in kept.map { row[$0] } })
+                after.rollingRows(ofHead: head)
+                    == before.rollingRows(ofHead: head).map { row in kept.map { row[$0] } })
         }
         // The next step adds to the surviving rows and appends its own.
         try sequence.step(all[22..<23], phase: .decode, compute)
@@ -194,8 +198,10 @@ struct KVEvidenceTests {
                 Double($0) + $1
             }
             #expect(largestDifference(next.columnSums(ofQueryHead: head), expected) < Self.tolerance)
-            let newest = try #require(next.rollingRows(ofQueryHead: head).last)
-            #expect(largestDifference(newest, dense.weights[0][head]) < Self.tolerance)
+        }
+        for head in 0..<shape.kvHeadCount {
+            let newest = try #require(next.rollingRows(ofHead: head).last)
+            #expect(largestDifference(newest, dense.groupSums(ofHead: head, shape)) < Self.tolerance)
         }
     }
 
@@ -233,8 +239,8 @@ struct KVEvidenceTests {
         for step in 11..<13 { try sequence.step(all[step..<step + 1], phase: .decode, compute) }
         try sequence.truncate(to: 11)
         let after = sequence.view(of: 0, phase: .decode)
-        for head in 0..<shape.headCount {
-            #expect(after.rollingRows(ofQueryHead: head) == before.rollingRows(ofQueryHead: head))
+        for head in 0..<shape.kvHeadCount {
+            #expect(after.rollingRows(ofHead: head) == before.rollingRows(ofHead: head))
         }
     }
 
@@ -264,5 +270,13 @@ struct KVEvidenceTests {
         try fork.step(all[20..<30], phase: .laterTurn, compute)
         #expect(sequence.view(of: 0, phase: .prefill).columnSums(ofQueryHead: 0) == before)
         #expect(fork.view(of: 0, phase: .prefill).columnSums(ofQueryHead: 0).count == 30)
+    }
+}
+
+extension DenseAttention {
+    /// What the first token gives to every row, summed over the query heads of a KV head.
+    fileprivate func groupSums(ofHead head: Int, _ shape: KVLayerShape) -> [Double] {
+        let heads = weights[0][head * shape.group..<(head + 1) * shape.group]
+        return heads.dropFirst().reduce(heads[head * shape.group]) { zip($0, $1).map { $0 + $1 } }
     }
 }

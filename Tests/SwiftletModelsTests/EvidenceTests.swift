@@ -40,9 +40,13 @@ struct EvidenceTests {
             let view = sequence.view(of: layer, phase: .decode)
             for head in 0..<view.shape.headCount {
                 #expect(abs(view.columnSums(ofQueryHead: head).reduce(0, +) - 33) < 1e-3)
-                let rows = view.rollingRows(ofQueryHead: head)
+            }
+            for head in 0..<view.shape.kvHeadCount {
+                let rows = view.rollingRows(ofHead: head)
+                let heads = Float(view.shape.group)
                 #expect(
-                    rows.count == 3 && rows.allSatisfy { $0.count == 33 && abs($0.reduce(0, +) - 1) < 1e-4 })
+                    rows.count == 3
+                        && rows.allSatisfy { $0.count == 33 && abs($0.reduce(0, +) - heads) < 1e-4 })
                 #expect(rows[0][31...].allSatisfy { $0 == 0 })
             }
         }

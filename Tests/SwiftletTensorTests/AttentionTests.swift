@@ -84,6 +84,10 @@ struct AttentionTests {
         for inBlocks in [false, true] {
             var (output, logSumExp, scores) = call.scores(kernels, inBlocks: inBlocks)
             #expect(same(output, plain.output) && same(logSumExp, plain.logSumExp))
+            var sums = [Float](repeating: -1, count: call.rowCount)
+            kernels.sumWeights(
+                scores, stride: call.rowCount, logSumExp: logSumExp, queries: call.queryRows, into: &sums,
+                count: call.rowCount)
             scores.withUnsafeMutableBufferPointer { scores in
                 guard let base = scores.baseAddress else { return }
                 for row in 0..<call.queryRows {
@@ -92,6 +96,10 @@ struct AttentionTests {
                 }
             }
             #expect(same(scores, weights))
+            let expected = (0..<call.rowCount).map { row in
+                Float((0..<call.queryRows).reduce(0.0) { $0 + Double(weights[$1 * call.rowCount + row]) })
+            }
+            #expect(same(sums, expected))
         }
     }
 

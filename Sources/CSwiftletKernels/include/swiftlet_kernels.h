@@ -167,6 +167,8 @@ typedef struct sl_kernels {
     void (*key_products)(const sl_kv_rows *kv, const float *x, float *products, float *scratch);
     // The scores that attend left for one query row become the weights that attend_weights gives, in place.
     void (*weigh)(float *scores, float lse, size_t n);
+    // sums[n] = Σ over `count` query rows of what weigh makes of scores + row · stride and lse[row], in double precision.
+    void (*sum_weights)(const float *scores, size_t stride, const float *lse, size_t count, float *sums, size_t n);
     // The row with the smallest score among those at positions [first, last], of equals the one at the highest
     // position; n if there is none. NaN counts as the smallest score. Without positions a row's number is its position.
     size_t (*weakest)(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last);

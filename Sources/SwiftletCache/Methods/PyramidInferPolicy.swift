@@ -147,7 +147,8 @@ struct PyramidInferDecode: KVSelector {
 
     /// Attention of the newest token over the rows that are not settled, averaged over the query heads.
     private func row(_ layer: KVLayerView) -> [Float] {
-        let rows = (0..<layer.shape.headCount).compactMap { layer.rollingRows(ofQueryHead: $0).last }
-        return PyramidInfer.headMean(rows.map { [$0] }).first ?? []
+        let rows = (0..<layer.shape.kvHeadCount).compactMap { layer.rollingRows(ofHead: $0).last }
+        return layer.kernels.sums(
+            of: rows, count: rows.first?.count ?? 0, divisor: Double(layer.shape.headCount))
     }
 }

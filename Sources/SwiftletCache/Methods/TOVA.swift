@@ -1,3 +1,5 @@
+package import SwiftletTensor
+
 /// TOVA: keeps the rows that the newest query attends to, averaged over all heads.
 ///
 /// All KV heads keep the same rows. The newest row is forced after a prompt; while tokens are generated it has to
@@ -27,23 +29,18 @@ public struct TOVASelector: KVSelector {
         KVForcedRows(newest: phase == .decode || phase == .verify ? 0 : 1)
     }
 
-    /// Attention of the newest query, one value per row for all heads.
+    /// Attention of the newest query, one value per row for all heads: summed over the query heads of a KV head,
+    /// averaged over KV heads.
     ///
     /// Where KV heads hold different rows, which only budgets per head bring about, each head has its own mean.
     public func scores(of layer: KVLayerView) -> [[Float]] {
-        let heads = 0..<layer.shape.kvHeadCount
-        let perHead = heads.map { Self.mean(of: layer.newestWeights(ofHead: $0)) }
-        let positions = layer.positions(ofHead: 0)
-        guard heads.allSatisfy({ layer.positions(ofHead: $0) == positions }) else { return perHead }
-        return Array(repeating: Self.mean(of: perHead), count: heads.count)
+        let perHead = (0..<layer.shape.kvHeadCount).map { layer.newestWeights(ofHead: $0) }
+        guard layer.isEven else { return perHead }
+        return Array(repeating: Self.mean(of: perHead, layer.kernels), count: perHead.count)
     }
 
     /// The mean of several heads' attention, `[heads][rows]` → `[rows]`.
-    package static func mean(of heads: [[Float]]) -> [Float] {
-        guard var sums = heads.first else { return [] }
-        for head in heads.dropFirst() {
-            for row in sums.indices { sums[row] += head[row] }
-        }
-        return sums.map { $0 / Float(heads.count) }
+    package static func mean(of heads: [[Float]], _ kernels: Kernels = .best) -> [Float] {
+        kernels.sums(of: heads, count: heads.first?.count ?? 0, divisor: Double(max(heads.count, 1)))
     }
 }

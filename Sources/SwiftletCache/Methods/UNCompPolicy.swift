@@ -206,12 +206,8 @@ struct UNCompSelector: KVSelector {
             switch layer.phase {
             case .decode:
                 guard layer.recordsRollingRows else { continue }
-                let group = layer.shape.group
-                let rows = (head * group..<(head + 1) * group).compactMap {
-                    layer.rollingRows(ofQueryHead: $0).last
-                }
                 windows[head].truncate(to: count - 1)
-                windows[head].append(UNComp.sum([rows], layer.kernels))
+                windows[head].append(layer.newestWeights(ofHead: head))
             case .prefill, .laterTurn:
                 guard windows[head].columnCount != count else { continue }
                 windows[head].truncate(to: count)
