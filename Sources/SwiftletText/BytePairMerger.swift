@@ -34,6 +34,9 @@ struct BytePairMerger {
     private var previous: [Int32] = []
     private var heap = MinimumHeap<Candidate>()
 
+    /// Elements that the largest of its buffers has memory for.
+    var capacity: Int { max(symbols.capacity, next.capacity, heap.capacity) }
+
     /// Replaces ``symbols`` by what `table` makes of them.
     mutating func merge(_ table: MergeTable) {
         guard symbols.count > 1 else { return }

@@ -2,6 +2,9 @@
 struct MinimumHeap<Element: Comparable> {
     private var elements: [Element] = []
 
+    /// Elements for which there is memory.
+    var capacity: Int { elements.capacity }
+
     /// Forgets all elements but keeps their memory.
     mutating func removeAll() { elements.removeAll(keepingCapacity: true) }
 

@@ -48,6 +48,9 @@ public struct Tokenizer: Sendable {
         storage.encode(text, addSpecial: addSpecial, parseSpecial: parseSpecial)
     }
 
+    /// Gives back the memory in which words and their tokens are remembered between calls; tokens do not depend on it.
+    package func forgetWords() { storage.forgetWords() }
+
     // MARK: Decoding
 
     /// The bytes that tokens stand for; ids without a token stand for nothing.

@@ -87,6 +87,9 @@ final class TokenizerStorage: Sendable {
         return addSpecial ? postProcessor.apply(to: ids) : ids
     }
 
+    /// See ``Tokenizer/forgetWords()``.
+    func forgetWords() { scratchPool.forgetWords() }
+
     /// The tokens without those around the text; another `scratch` never changes them.
     func encode(_ text: [UInt8], _ parseSpecial: Bool, into ids: inout [TokenID], _ scratch: ModelScratch) {
         let segments = text.withUnsafeBufferPointer { text in

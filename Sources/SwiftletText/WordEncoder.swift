@@ -5,6 +5,16 @@ struct ModelBuffers {
     var merger = BytePairMerger()
     var agenda = MinimumHeap<ScoredPairModel.Candidate>()
     var text: [UInt8] = []
+
+    /// The most elements of a buffer that is kept; longer words are rare, and what they need is theirs alone.
+    private static let mostKept = 1 << 14
+
+    /// Gives up what only very long words have needed.
+    mutating func dropLargeParts() {
+        if merger.capacity > Self.mostKept { merger = BytePairMerger() }
+        if agenda.capacity > Self.mostKept { agenda = MinimumHeap() }
+        if text.capacity > Self.mostKept { text = [] }
+    }
 }
 
 /// What encoding keeps from word to word and from text to text.
@@ -25,8 +35,8 @@ final class ModelScratch: @unchecked Sendable {
 /// Only the first few keep words, however many threads encode at once, so that a server's memory stays small.
 final class ScratchPool: Sendable {
     private struct State {
-        var idle: [ModelScratch] = []  // those that remember words, which are never given up
-        var count = 0
+        var idle: [ModelScratch] = []  // those that remember words
+        var count = 0  // of them, those in use included
     }
 
     private static let mostWordCaches = 2
@@ -35,8 +45,17 @@ final class ScratchPool: Sendable {
     /// Calls `body` with scratch memory that nobody else uses meanwhile.
     func withScratch<R>(_ body: (ModelScratch) -> R) -> R {
         let scratch = take()
-        defer { if scratch.cache != nil { state.withLock { $0.idle.append(scratch) } } }
+        defer { putBack(scratch) }
         return body(scratch)
+    }
+
+    /// Gives up the words that nobody looks for at this moment.
+    func forgetWords() {
+        let idle = state.withLock { state in
+            defer { (state.idle, state.count) = ([], state.count - state.idle.count) }
+            return state.idle
+        }
+        withExtendedLifetime(idle) {}  // it goes here, not under the lock
     }
 
     private func take() -> ModelScratch {
@@ -47,6 +66,12 @@ final class ScratchPool: Sendable {
             if scratch.cache != nil { state.count += 1 }
             return scratch
         }
+    }
+
+    private func putBack(_ scratch: ModelScratch) {
+        guard scratch.cache != nil else { return }
+        scratch.buffers.dropLargeParts()
+        state.withLock { $0.idle.append(scratch) }
     }
 }
 

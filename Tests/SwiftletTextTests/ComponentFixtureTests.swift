@@ -106,6 +106,28 @@ struct ComponentFixtureTests {
         }
     }
 
+    @Test("gives up the memory of long words at once and that of short ones when asked to")
+    func scratchMemory() {
+        let pool = ScratchPool()
+        weak var first: ModelScratch?
+        pool.withScratch { scratch in
+            first = scratch
+            scratch.buffers.merger.symbols = Array(repeating: 7, count: 1 << 15)
+            scratch.buffers.text = [1, 2, 3]
+        }
+        pool.withScratch { scratch in
+            #expect(scratch === first)
+            #expect(scratch.buffers.merger.capacity < 1 << 15 && scratch.buffers.text == [1, 2, 3])
+            pool.forgetWords()
+            pool.withScratch { #expect($0 !== first && $0.cache != nil) }
+            pool.withScratch { #expect($0 !== first && $0.cache != nil) }
+        }
+        #expect(first != nil)
+        pool.forgetWords()
+        #expect(first == nil)
+        pool.withScratch { #expect($0.cache != nil) }
+    }
+
     private func stream(_ ids: [TokenID], _ tokenizer: Tokenizer, _ skips: Bool) -> String {
         var decoder = StreamingDecoder(tokenizer, skipSpecial: skips)
         let parts = ids.map { decoder.append($0) }
