@@ -43,6 +43,8 @@ struct EmbedderTests {
         let unit = try vector(model, [4, 9], .mean, normalizes: true)
         #expect(abs(unit.reduce(0) { $0 + $1 * $1 } - 1) < 1e-5)
         #expect(unit.count == model.configuration.hiddenSize)
+        let each = try vector(model, [4, 9], .perToken, normalizes: true)
+        #expect(each == first + last)
     }
 
     @Test("an encoder writes no text, and says so")

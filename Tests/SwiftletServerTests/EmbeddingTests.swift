@@ -147,7 +147,30 @@ import Testing
         }
     }
 
-    @Test("decoders embed with the pooling that is asked for", arguments: Pooling.allCases)
+    @Test("without pooling every token has its vector, as it is, in llama-server's form only")
+    func everyToken() async throws {
+        let model = try Self.encoder("bert")
+        let ids = try #require(model.tokenizer).encode("w1 w2 w3")
+        var options = Embedder.Options()
+        options.pooling = .last
+        options.normalizes = false
+        let last = try Embedder(model, options).embed(ids).vector
+        try await TestServer.with(host: try Self.host(model, .perToken)) { server in
+            let json = try await server.post("/embedding", #"{"content": ["w1 w2 w3", "w1"]}"#).json
+            let tokens = Array(try #require(json.at("0.embedding")).elements)
+            #expect(tokens.count == ids.count && json.at("1.embedding")?.count == ids.count - 2)
+            #expect(tokens.allSatisfy { $0.count == 24 })
+            #expect(
+                Self.isClose(tokens[tokens.count - 1].elements.compactMap { $0.double.map(Float.init) }, last)
+            )
+            let openAI = try await server.post("/v1/embeddings", #"{"input": "w1"}"#)
+            #expect(openAI.status == 400 && openAI.text.contains("--pooling none"))
+        }
+    }
+
+    @Test(
+        "decoders embed with the pooling that is asked for",
+        arguments: Pooling.allCases.filter { $0 != .perToken })
     func decoder(pooling: Pooling) async throws {
         let model = try Model.load(nil)
         var options = Embedder.Options()

@@ -5,7 +5,8 @@ public import SwiftletText
 
 /// A text as a vector.
 public struct Embedding: Hashable, Sendable {
-    /// As many numbers as the model's residual stream is wide.
+    /// As many numbers as the model's residual stream is wide; under ``Pooling/perToken`` so many for every token, one
+    /// token after the other.
     public let vector: [Float]
     /// Tokens of the text, those that the tokenizer adds included.
     public let tokenCount: Int
@@ -20,7 +21,7 @@ public final class Embedder {
         /// How tokens become a vector; `nil` is what the model's files say, else the mean for encoders and the last
         /// token for decoders.
         public var pooling: Pooling?
-        /// Whether vectors get length 1.
+        /// Whether vectors get length 1; those of single tokens (``Pooling/perToken``) keep theirs.
         public var normalizes = true
         /// Threads; `nil` is one per core.
         public var threadCount: Int?
@@ -49,7 +50,7 @@ public final class Embedder {
         self.model = model
         kernels = try Kernels.selected()
         pooling = options.pooling ?? model.embeddingDefaults.pooling ?? (model.isEncoder ? .mean : .last)
-        normalizes = options.normalizes
+        normalizes = options.normalizes && pooling != .perToken
         runner = Runner(
             model: model.network,
             compute: Compute(
@@ -104,6 +105,7 @@ public final class Embedder {
             UnsafeBufferPointer(start: states[row: index], count: states.columns)
         }
         switch pooling {
+        case .perToken: return (0..<states.rows).flatMap { row($0) }
         case .cls: return Array(row(0))
         case .last: return Array(row(states.rows - 1))
         case .mean:

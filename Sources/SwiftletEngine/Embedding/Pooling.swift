@@ -10,10 +10,13 @@ public enum Pooling: String, Hashable, Sendable, CaseIterable {
     case cls
     /// The last token, which is the only one that sees the whole text in a decoder.
     case last
+    /// None: every token has a vector of its own.
+    case perToken = "none"
 
     /// Its number in GGUF files.
     var fileNumber: UInt32 {
         switch self {
+        case .perToken: 0
         case .mean: 1
         case .cls: 2
         case .last: 3
@@ -42,7 +45,7 @@ struct EmbeddingDefaults: Hashable, Sendable {
             let given = json["pooling_mode"]?.string.map { $0 == "lasttoken" ? "last" : $0 }
             let name =
                 given ?? flags.first { json["pooling_mode_\($0.value)"]?.bool == true }?.key ?? "unknown"
-            guard let found = Pooling(rawValue: name) else {
+            guard let found = Pooling(rawValue: name), found != .perToken else {
                 throw SwiftletError(
                     .unsupported,
                     "\(path): the pooling is '\(name)', which is not supported; expected mean, cls or last")

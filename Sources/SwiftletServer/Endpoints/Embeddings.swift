@@ -25,6 +25,12 @@ struct Embeddings: Sendable {
     /// `POST /v1/embeddings`: vectors of length 1.
     func callAsFunction(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.embeddingEngine()
+        guard engine.service.pooling != .perToken else {
+            throw APIError(
+                .invalidRequest,
+                "this server gives every token a vector (--pooling none), for which there is no room in OpenAI's form; "
+                    + "use /embedding")
+        }
         var fields = try RequestFields(body: request.body)
         let name = fields.has("content") && !fields.has("input") ? "content" : "input"
         let (texts, _) = try PromptFields.read(&fields, engine.target, named: name, limit: Self.textLimit)
@@ -60,7 +66,8 @@ struct Embeddings: Sendable {
         return .json(json.bytes)
     }
 
-    /// `POST /embedding`: an array with one vector per text, normalised as `embd_normalize` says.
+    /// `POST /embedding`: an array with one vector per text, normalised as `embd_normalize` says, or with the vectors of
+    /// its tokens as they are (`--pooling none`).
     func native(_ request: ServerRequest) async throws(APIError) -> Answer {
         let engine = try context.host.embeddingEngine()
         var fields = try RequestFields(body: request.body)
@@ -76,7 +83,15 @@ struct Embeddings: Sendable {
                 json.object { json in
                     json.member("index", index)
                     json.key("embedding")
-                    json.array { $0.vector(norm.normalize(embedding.vector)) }
+                    json.array { json in
+                        guard engine.service.pooling == .perToken else {
+                            return json.vector(norm.normalize(embedding.vector))
+                        }
+                        let size = engine.service.dimension
+                        for start in stride(from: 0, to: embedding.vector.count, by: size) {
+                            json.vector(Array(embedding.vector[start..<start + size]))
+                        }
+                    }
                 }
             }
         }
