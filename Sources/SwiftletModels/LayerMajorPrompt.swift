@@ -47,7 +47,7 @@ package struct LayerMajorPrompt {
                 positions: Array(positions[rows]), compute: runner.compute, workspace: workspace)
             try runner.model.forward(layer: layer, x.slice(rows), pass)
         }
-        runner.afterLayer?(layer, x)
+        try runner.afterLayer?(layer, x)
         if let kept = sequence.hiddenRows(after: layer, positions: positions) {
             precondition(kept.last == positions.count - 1, "the last row has to survive")
             x = x.gathering(kept)

@@ -73,7 +73,7 @@ extension Runner {
             segments: segments, positions: positions, compute: compute, workspace: workspace)
         for layer in 0..<model.configuration.layerCount {
             try model.forward(layer: layer, x, pass)
-            afterLayer?(layer, x)
+            try afterLayer?(layer, x)
         }
         var failures: [Int: SwiftletError] = [:]
         for (index, part) in batch.enumerated() {

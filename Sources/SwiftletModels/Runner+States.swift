@@ -21,7 +21,7 @@ extension Runner {
             positions: positions, compute: compute, workspace: workspace)
         for layer in 0..<model.configuration.layerCount {
             try model.forward(layer: layer, x, pass)
-            afterLayer?(layer, x)
+            try afterLayer?(layer, x)
         }
         model.normalize(x, compute)
         return body(x)

@@ -16,8 +16,8 @@ package final class Runner {
     package let model: any LanguageModel
     package let compute: Compute
     /// Called with the residual stream after every layer (`[rows, hidden]`, before the final norm); it may
-    /// read or rewrite the rows.
-    package var afterLayer: ((_ layer: Int, _ x: Activations) -> Void)?
+    /// read or rewrite the rows. What it throws ends the pass, as a failure of the model would.
+    package var afterLayer: ((_ layer: Int, _ x: Activations) throws(SwiftletError) -> Void)?
     let workspace = Workspace()
     /// Rows whose logits are computed at once.
     private static let logitRows = 32
@@ -34,6 +34,9 @@ package final class Runner {
 
     /// Bytes of activation memory held.
     package var workspaceBytes: Int { workspace.byteCount }
+
+    /// Gives that memory back until the next rows come; not to be called while rows are on their way.
+    package func emptyWorkspace() { workspace.empty() }
 
     /// Processes `tokens` as the continuation of a sequence.
     ///
@@ -109,7 +112,7 @@ package final class Runner {
                 compute: compute, workspace: workspace)
             for layer in 0..<model.configuration.layerCount {
                 try model.forward(layer: layer, x, pass)
-                afterLayer?(layer, x)
+                try afterLayer?(layer, x)
             }
             sequence.advance(by: x.rows)
             if phase != .verify { try sequence.dropUnseenRows() }

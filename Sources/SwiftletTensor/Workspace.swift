@@ -20,6 +20,14 @@ package final class Workspace {
 
     package func release(to mark: Mark) { layout.release(to: mark) }
 
+    /// Gives all memory back; everything that was taken must have been released.
+    package func empty() {
+        precondition(layout.isUnused, "memory of the workspace is in use")
+        for block in blocks { block.deallocate() }
+        blocks = []
+        layout = WorkspaceLayout()
+    }
+
     /// Uninitialised `[rows, columns]`, aligned to 64 bytes.
     package func take(_ rows: Int, _ columns: Int) -> Activations {
         Activations(data: floats(rows * columns), rows: rows, columns: columns)
@@ -56,6 +64,9 @@ package struct WorkspaceLayout {
     package var byteCount: Int { sizes.reduce(0) { $0 + $1 * MemoryLayout<Float>.stride } }
 
     package var mark: Mark { Mark(block: block, used: used) }
+
+    /// Whether nothing has been taken that was not released.
+    package var isUnused: Bool { block == 0 && used == 0 }
 
     package mutating func release(to mark: Mark) {
         block = mark.block

@@ -163,6 +163,24 @@ public final class Scheduler: Sendable {
         }
     }
 
+    // MARK: Memory
+
+    /// Gives up all kept prompts.
+    ///
+    /// - Returns: how many there were; `nil` after the end.
+    package func forgetPrompts() async -> Int? {
+        await perform { loop in
+            defer { loop.forgetPrompts() }
+            return loop.kept.count
+        }
+    }
+
+    /// Gives back memory that only speeds up what comes next, if nothing runs; what is kept of prompts stays.
+    package func rest() {
+        model.tokenizer?.forgetWords()
+        mailbox.post { if $0.running.isEmpty { $0.runner.emptyWorkspace() } }
+    }
+
     // MARK: Checks
 
     /// Refuses what cannot be done.

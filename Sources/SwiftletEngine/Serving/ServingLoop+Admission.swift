@@ -17,7 +17,7 @@ extension ServingLoop {
 
     /// Bytes that running requests may still take.
     var promisedBytes: Int {
-        let restoring = restoring.reduce(savingBytes) { $0 + $1.need.all + $1.sharedBytes }
+        let restoring = restoring.reduce(fileBytes) { $0 + $1.need.all + $1.sharedBytes }
         let reading = reading.reduce(restoring) {
             $0 + max($1.need.all - ($1.session?.cacheBytes ?? 0), 0) + $1.sharedBytes
         }
@@ -248,11 +248,24 @@ extension ServingLoop {
         fork.promptCacheKey = session.promptCacheKey
         let writing = PromptWriting(fork, Array(logits), store, replacing: job.storedPrefixes)
         guard heldBytes + promisedBytes + bytes <= setup.memoryBytes else { return writing.run() }
-        savingBytes += bytes
+        beginFile(bytes)
         saver.async { [mailbox = setup.mailbox] in
             writing.run()
-            mailbox.post { $0.savingBytes -= bytes }
+            mailbox.post { $0.endFile(bytes) }
         }
+    }
+
+    /// Another thread begins to work on a file.
+    ///
+    /// - Parameter bytes: what caches may grow by meanwhile.
+    func beginFile(_ bytes: Int) {
+        filesAtWork += 1
+        fileBytes += bytes
+    }
+
+    func endFile(_ bytes: Int) {
+        filesAtWork -= 1
+        fileBytes -= bytes
     }
 
     // MARK: Keeping
@@ -276,6 +289,12 @@ extension ServingLoop {
         let fork = session.fork()
         job.sharedBytes += bytes
         insert(PrefixCache.Entry(fork, logits: Array(logits)), slot: job.slots.first)
+    }
+
+    /// Gives up everything that is kept.
+    func forgetPrompts() {
+        kept = PrefixCache()
+        for index in slots.indices { slots[index].kept = nil }
     }
 
     func insert(_ entry: PrefixCache.Entry, slot: Int?) {

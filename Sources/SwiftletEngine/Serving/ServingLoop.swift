@@ -45,8 +45,10 @@ final class ServingLoop {
     let saver = DispatchQueue(label: "swiftlet.prompts")
     /// Reads prompts from the disk beside the steps.
     let restorer = DispatchQueue(label: "swiftlet.restored")
-    /// Bytes of pages that may be copied because a prompt is being written.
-    var savingBytes = 0
+    /// Bytes of pages that may be copied because a prompt is being written, or filled because a slot is being read.
+    var fileBytes = 0
+    /// Files that are being written, and those of slots that are being read.
+    var filesAtWork = 0
     /// What files of prompts are named after, by what they depend on.
     var fileKeys: [PrefixCache.Key: String] = [:]
     /// Bytes of one page of every KV head of the full cache.
@@ -68,7 +70,7 @@ final class ServingLoop {
     func run() {
         while true {
             // Where requests wait for memory that the disk's threads hold, an order says when these are done.
-            let isBlocked = !restoring.isEmpty || !waiting.isEmpty && savingBytes > 0
+            let isBlocked = !restoring.isEmpty || !waiting.isEmpty && filesAtWork > 0
             let isIdle = running.isEmpty && (waiting.isEmpty || isBlocked)
             if isIdle { publish(always: true) }
             let (orders, isDraining) = setup.mailbox.take(
@@ -83,8 +85,7 @@ final class ServingLoop {
         for order in setup.mailbox.end() { order(self) }
         cancelAll()
         saver.sync {}
-        kept = PrefixCache()
-        for index in slots.indices { slots[index].kept = nil }
+        forgetPrompts()
         publish(always: true)
         setup.mailbox.tellEnd()
     }
