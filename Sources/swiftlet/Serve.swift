@@ -40,7 +40,7 @@ struct Serve: ParsableCommand {
 
     func run() throws {
         signal(SIGPIPE, SIG_IGN)  // a client that goes away must not end the server
-        Self.keepMemoryFlat()
+        SystemHeap.keepSmall()
         let settings = try settings()
         let host = ModelHost()
         let logger = log.logger
@@ -55,17 +55,6 @@ struct Serve: ParsableCommand {
                 if !isQuiet { Console.note("swiftlet: listening at \(scheme)://\(name):\(port)") }
             }
         }
-    }
-
-    /// Lets large blocks, such as bodies, go back to the system at once. Left to itself, glibc raises the size from which
-    /// blocks are mapped with the largest that was freed, and keeps the holes that such blocks leave.
-    private static func keepMemoryFlat() {
-        #if canImport(Glibc)
-            // Its header is in no module; `M_MMAP_THRESHOLD` is -3 there.
-            typealias SetOption = @convention(c) (_ option: CInt, _ value: CInt) -> CInt
-            guard let symbol = dlsym(dlopen(nil, RTLD_NOW), "mallopt") else { return }
-            _ = unsafeBitCast(symbol, to: SetOption.self)(-3, 128 << 10)
-        #endif
     }
 
     /// Loads the model; the process ends if it cannot.

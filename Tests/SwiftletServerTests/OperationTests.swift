@@ -1,4 +1,5 @@
 import Foundation
+import Logging
 import SwiftletEngine
 import SwiftletFormats
 import SwiftletTensor
@@ -119,6 +120,55 @@ import Testing
         }
     }
 
+    private static func run(_ program: String, _ arguments: [String]) throws -> String {
+        let process = Process()
+        process.executableURL = URL(filePath: program)
+        process.arguments = arguments
+        let pipe = Pipe()
+        process.standardOutput = pipe
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        let data = pipe.fileHandleForReading.readDataToEndOfFile()
+        process.waitUntilExit()
+        return String(decoding: data, as: UTF8.self)
+    }
+
+    @Test(
+        "answers over TLS, and not without it",
+        .enabled(if: Program.find("openssl") != nil && Program.find("curl") != nil))
+    func encrypted() async throws {
+        let directory = TemporaryDirectory()
+        let (key, certificate) = (directory.path + "/key.pem", directory.path + "/certificate.pem")
+        _ = try Self.run(
+            #require(Program.find("openssl")),
+            [
+                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+                "-days", "2",
+                "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", key, "-out",
+                certificate,
+            ])
+        var settings = TestServer.short
+        settings.tls = (key, certificate)
+        let curl = try #require(Program.find("curl"))
+        try await TestServer.with(settings) { server in
+            let address = "localhost:\(server.port)/health"
+            let arguments = ["-s", "-4", "--cacert", certificate, "-m", "20", "https://" + address]
+            let (encrypted, plain) = try await Task.detached {
+                (
+                    try Self.run(curl, arguments),
+                    try Self.run(curl, ["-s", "-4", "-m", "20", "http://" + address])
+                )
+            }.value
+            #expect(encrypted.contains(#""ok""#))
+            #expect(plain.isEmpty)
+        }
+        settings.tls = (key, key)
+        expectError(.malformed, "--ssl-cert-file", key) {
+            try SwiftletServer(
+                host: ModelHost(), settings: settings, modelName: "a", logger: Logger(label: "test"))
+        }
+    }
+
     @Test func endpointsThatAreSwitchedOff() async throws {
         var settings = ServerSettings()
         (settings.showsSlots, settings.showsPage, settings.bodyLimit) = (false, false, 1_000)
@@ -206,6 +256,8 @@ import Testing
                 let reply = try await server.post("/slots/0?action=save", "{\"filename\": \"\(name)\"}")
                 #expect(reply.status == 400, "\(name)")
             }
+            #expect(try await server.post("/reset_prefix_cache", "").json["n_erased_prompts"]?.int == 1)
+            #expect(try await server.becomes { $0.keptPrompts == 0 && $0.heldBytes == 0 })
             #expect(try await server.post("/slots/9?action=erase", "").status == 400)
             #expect(try await server.post("/slots/0?action=dance", "").status == 400)
         }

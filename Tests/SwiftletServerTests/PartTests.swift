@@ -31,6 +31,30 @@ import Testing
         #expect(route.match("/v1/models/") == nil && route.match("/v1/models") == nil)
     }
 
+    @Test("a server at rest is noticed after every time of work, and once more later")
+    func rest() async throws {
+        let (rests, source) = AsyncStream.makeStream(of: Void.self)
+        let watch = IdleWatch(after: .milliseconds(20), .milliseconds(60)) { source.yield() }
+        var iterator = rests.makeAsyncIterator()
+        for _ in 0..<2 {
+            let start = ContinuousClock.now
+            watch.begin()
+            watch.begin()
+            watch.end()
+            try await Task.sleep(for: .milliseconds(60))
+            watch.end()
+            watch.begin()
+            watch.end()
+            await iterator.next()
+            #expect(ContinuousClock.now - start >= .milliseconds(80))
+            await iterator.next()
+            #expect(ContinuousClock.now - start >= .milliseconds(140))
+        }
+        try await Task.sleep(for: .milliseconds(100))
+        source.finish()
+        #expect(await iterator.next() == nil)
+    }
+
     @Test func keysAreReadFromFiles() throws {
         let directory = TemporaryDirectory()
         let path = directory.path + "/keys"

@@ -78,12 +78,17 @@ import Testing
         }
     }
 
-    @Test("a client that goes away ends its request before the next step")
-    func disconnect() async throws {
+    @Test("a client that goes away ends its request before the next step", arguments: [true, false])
+    func disconnect(isStream: Bool) async throws {
         try await TestServer.with { server in
             let client = try SocketClient(port: server.port)
-            try await client.send(TestServer.request("POST", "/completion", ConnectionTests.endless))
-            _ = try await client.read { $0.count > 500 }
+            let body = #"{"prompt": "Once", "n_predict": -1, "ignore_eos": true, "stream": \#(isStream)}"#
+            try await client.send(TestServer.request("POST", "/completion", Array(body.utf8)))
+            if isStream {
+                _ = try await client.read { $0.count > 500 }
+            } else {
+                #expect(try await server.becomes { $0.generatingChoices == 1 })
+            }
             let gate = try server.gate()
             client.hangUp()
             let scheduler = try #require(server.host.ready?.scheduler)

@@ -132,6 +132,17 @@ struct SlotEndpoints: Sendable {
         return .json(json.bytes)
     }
 
+    /// `POST /reset_prefix_cache`, as vLLM has it: gives up what is kept of all prompts.
+    func forget(_ request: ServerRequest) async throws(APIError) -> Answer {
+        let count = await (try context.host.engine()).scheduler.forgetPrompts() ?? 0
+        var json = JSONWriter()
+        json.object { json in
+            json.member("success", true)
+            json.member("n_erased_prompts", count)
+        }
+        return .json(json.bytes)
+    }
+
     // MARK: Cache
 
     /// `GET /v1/cache/ID?choice=0`: which positions the cache of a running answer holds.

@@ -1,3 +1,5 @@
+import NIOCore
+import NIOPosix
 import SwiftletEngine
 import SwiftletTensor
 
@@ -106,18 +108,19 @@ final class GenerationRun: Sendable {
 
     private func forEachMerged(_ pingSeconds: Int?, _ body: (Event) async -> Bool) async {
         let (merged, source) = AsyncStream.makeStream(of: Event?.self)
+        // A task that sleeps would stay in memory for all its time, however early the stream ends.
+        let clock = pingSeconds.map { seconds in
+            let pause = TimeAmount.seconds(Int64(seconds))
+            return MultiThreadedEventLoopGroup.singleton.any().scheduleRepeatedTask(
+                initialDelay: pause, delay: pause
+            ) { _ in source.yield(.silence) }
+        }
+        defer { clock?.cancel() }
         await withTaskGroup(of: Void.self) { group in
             for (index, stream) in streams.enumerated() {
                 group.addTask {
                     for await event in stream { source.yield(.generation(index: index, event)) }
                     source.yield(nil)
-                }
-            }
-            if let pingSeconds {
-                group.addTask {
-                    while (try? await Task.sleep(for: .seconds(pingSeconds))) != nil {
-                        source.yield(.silence)
-                    }
                 }
             }
             var (running, isSilent) = (streams.count, false)

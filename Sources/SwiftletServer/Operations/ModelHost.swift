@@ -125,6 +125,15 @@ public final class ModelHost: Sendable {
         }
     }
 
+    /// Gives back memory that only speeds up what comes next.
+    func rest() {
+        switch state {
+        case .ready(let engine): engine.scheduler.rest()
+        case .embedding(let engine): engine.tokenizer.forgetWords()
+        case .failed, .loading: break
+        }
+    }
+
     private static func failure(_ error: SwiftletError) -> APIError {
         APIError(.server, "the model cannot be loaded: \(error.message)")
     }

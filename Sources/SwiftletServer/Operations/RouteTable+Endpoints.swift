@@ -117,6 +117,9 @@ extension RouteTable {
             Route(.post, "/slots/*", "Save, restore or erase the cache of a slot.") {
                 r async throws(APIError) in try await slots.act(r)
             },
+            Route(.post, "/reset_prefix_cache", "Give up what is kept of prompts.") {
+                r async throws(APIError) in try await slots.forget(r)
+            },
             Route(.get, "/v1/cache/*", "Which positions the cache of a running answer holds.") {
                 r async throws(APIError) in try await slots.view(r)
             },

@@ -97,9 +97,18 @@ final class TestServer: Sendable {
     ///
     /// - Returns: whether that was so in time.
     func becomesIdle(within seconds: Double = 10) async throws -> Bool {
+        try await becomes(within: seconds) { $0.runningRequests == 0 && $0.waitingRequests == 0 }
+    }
+
+    /// Waits until the scheduler reports something.
+    ///
+    /// - Returns: whether that was so in time.
+    func becomes(
+        within seconds: Double = 10, _ isWanted: (SchedulerSnapshot) -> Bool
+    ) async throws -> Bool {
         let start = ContinuousClock.now
         while ContinuousClock.now - start < .seconds(seconds) {
-            if let snapshot, snapshot.runningRequests == 0, snapshot.waitingRequests == 0 { return true }
+            if let snapshot, isWanted(snapshot) { return true }
             try await Task.sleep(for: .milliseconds(20))
         }
         return false
