@@ -25,7 +25,7 @@ enum ServeConfiguration {
             "chat-template", "chat-template-file", "chat-template-kwargs", "prompt-cache",
             "prompt-cache-size",
             "temp", "top-k", "top-p", "min-p", "typical", "repeat-penalty", "presence-penalty",
-            "frequency-penalty", "repeat-last-n", "seed", "parallel", "kv-memory", "queue-limit",
+            "frequency-penalty", "repeat-last-n", "seed", "parallel", "kv-memory", "queue-limit", "cache-ram",
             "ubatch-size",
             "predict", "host", "port", "api-key", "api-key-file", "ssl-key-file", "ssl-cert-file",
             "cors-origins", "timeout", "shutdown-timeout", "body-limit", "sse-ping-interval", "alias", "tags",

@@ -56,12 +56,24 @@ struct SchedulingOptions: ParsableArguments {
         help: "Keep caches of prompts for later requests that begin alike.")
     var keepsPrompts = true
 
+    @Option(
+        name: [.customLong("cache-ram"), .customLong("cram", withSingleDash: true)], parsing: .unconditional,
+        help: ArgumentHelp(
+            "Most memory of kept caches in MiB, within --kv-memory; 0 keeps none. Default: -1, no bound of its own.",
+            valueName: "MiB"),
+        transform: FlagValues.integer)
+    var keptPromptMebibytes: Int?
+
     @Flag(name: [.customLong("cont-batching")], help: .hidden) var batchesContinuously = false
     @Flag(name: [.customLong("offline")], help: .hidden) var isOffline = false
 
     func validate() throws {
         if let maxTokens, maxTokens < -1 {
             throw ValidationError("-n is \(maxTokens); expected a number of tokens, or -1 for no limit")
+        }
+        if let keptPromptMebibytes, !(-1...(1 << 40)).contains(keptPromptMebibytes) {
+            throw ValidationError(
+                "--cache-ram is \(keptPromptMebibytes); expected a number of MiB, or -1 for no limit")
         }
         try SwiftletError.asUsageError { () throws(SwiftletError) in
             var options = Scheduler.Options()
@@ -76,6 +88,7 @@ struct SchedulingOptions: ParsableArguments {
         options.queueLimit = queueLimit ?? options.queueLimit
         options.chunkSize = chunkSize ?? options.chunkSize
         options.keepsPrompts = keepsPrompts
+        options.keptPromptBytes = keptPromptMebibytes.flatMap { $0 < 0 ? nil : $0 << 20 }
     }
 
     /// The context of one slot; as in llama-server, slots that were asked for share it.
@@ -223,7 +236,7 @@ struct EndpointOptions: ParsableArguments {
     @Option(
         parsing: .unconditional,
         help: ArgumentHelp(
-            "How tokens become one vector: mean, cls or last; default: what the model's files say.",
+            "How tokens become one vector: mean, cls or last, or none for one of each; default: what the model's files say.",
             valueName: "pooling"))
     var pooling: Pooling?
 

@@ -76,6 +76,12 @@ extension CommandTests {
             #expect(settings.aliases == ["b", "a"] && !settings.splitsReasoning && !settings.showsPage)
             #expect(settings.timeoutSeconds == 5 && settings.showsMetrics)
             #expect(serve.scheduling.contextPerSlot(512) == 256)
+            let bounded = try SchedulingOptions.parse(["-cram", "3"]),
+                unbounded = try SchedulingOptions.parse(["--cache-ram", "-1"])
+            var (one, other) = (Scheduler.Options(), Scheduler.Options())
+            bounded.apply(to: &one)
+            unbounded.apply(to: &other)
+            #expect(one.keptPromptBytes == 3 << 20 && other.keptPromptBytes == nil)
             let unified = try SchedulingOptions.parse(["-np", "2", "--kv-unified"])
             #expect(unified.contextPerSlot(512) == 512)
         }
@@ -83,7 +89,7 @@ extension CommandTests {
         @Test(
             "wrong values name their flag",
             arguments: [
-                "--port 70000", "--timeout 0", "--kv-memory x", "-np 0", "--ssl-key-file a",
+                "--port 70000", "--timeout 0", "--kv-memory x", "--cache-ram -2", "-np 0", "--ssl-key-file a",
                 "--log-level loud",
                 "--reasoning-format odd", "-n -2", "--body-limit 0",
             ])
