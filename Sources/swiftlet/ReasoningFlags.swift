@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import SwiftletEngine
+import SwiftletTemplate
 
 /// Flags that say whether a model thinks before it answers, and where that goes.
 struct ReasoningFlags: ParsableArguments {
