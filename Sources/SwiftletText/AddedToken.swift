@@ -95,13 +95,11 @@ struct AddedTokenMatcher: Sendable {
     }
 
     private static func isWordCharacter(_ scalar: Unicode.Scalar?) -> Bool {
-        guard let properties = scalar?.properties else { return false }
-        if properties.isAlphabetic || properties.isJoinControl { return true }
-        switch properties.generalCategory {
-        case .nonspacingMark, .spacingMark, .enclosingMark, .decimalNumber, .connectorPunctuation: return true
-        default: return false
-        }
+        scalar.map { wordCharacters.contains($0.value) } ?? false
     }
+
+    /// `\w` of Rust's expressions.
+    private static let wordCharacters = CharacterSet.word.union(CharacterSet([0x200C...0x200D]))
 
     private static func spaceStart(
         before end: Int, notBefore limit: Int, in text: UnsafeBufferPointer<UInt8>
