@@ -65,16 +65,29 @@ SL_FN size_t k_most_similar(float *products, const float *lengths, const int32_t
     return (size_t)row;
 }
 
-SL_FN void k_accumulate(double *sums, const float *x, size_t n) {
-    for (size_t i = 0; i < n; i++) sums[i] += x[i];
+enum { SUMMED_COLUMNS = 32 };                   // whose sums stay in registers
+
+// The sums of `width` columns from `at` on; a shorter row counts 0 where it ends.
+SL_INLINE void sum_columns(const float *const *rows, const size_t *lengths, size_t count, double divisor, size_t at,
+                           const size_t width, float *sums) {
+    double sum[SUMMED_COLUMNS] = {0};
+    for (size_t i = 0; i < count; i++) {
+        if (lengths[i] >= at + width) {
+            for (size_t k = 0; k < width; k++) sum[k] += rows[i][at + k];
+        } else {
+            for (size_t k = 0; at + k < lengths[i]; k++) sum[k] += rows[i][at + k];
+        }
+    }
+    for (size_t k = 0; k < width; k++) sums[at + k] = (float)(divisor == 1 ? sum[k] : sum[k] / divisor);
 }
 
-SL_FN void k_narrow(const double *sums, double divisor, float *x, size_t n) {
-    if (divisor == 1) {
-        for (size_t i = 0; i < n; i++) x[i] = (float)sums[i];
-    } else {
-        for (size_t i = 0; i < n; i++) x[i] = (float)(sums[i] / divisor);
+SL_FN void k_sum_rows(const float *const *rows, const size_t *lengths, size_t count, double divisor, float *sums,
+                      size_t n) {
+    size_t at = 0;
+    for (; at + SUMMED_COLUMNS <= n; at += SUMMED_COLUMNS) {
+        sum_columns(rows, lengths, count, divisor, at, SUMMED_COLUMNS, sums);
     }
+    if (at < n) sum_columns(rows, lengths, count, divisor, at, n - at, sums);
 }
 
 SL_FN void k_pool_max(const float *x, size_t n, size_t reach, float *maxima) {

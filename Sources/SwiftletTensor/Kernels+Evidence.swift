@@ -85,30 +85,24 @@ extension Kernels {
     ///   - rows: of any length; what lies beyond `count` is left out.
     ///   - divisor: divides every sum.
     package func sums(of rows: [[Float]], count: Int, divisor: Double = 1) -> [Float] {
-        var sums = [Double](repeating: 0, count: min(count, Self.sumTile))
-        return Array(unsafeUninitializedCapacity: count) { result, initialized in
-            for first in stride(from: 0, to: count, by: Self.sumTile) {
-                let width = min(Self.sumTile, count - first)
-                sums.withUnsafeMutableBufferPointer { sums in
-                    guard let sums = sums.baseAddress else { return }
-                    sums.update(repeating: 0, count: width)
-                    for row in rows {
-                        row.withUnsafeBufferPointer { row in
-                            guard row.count > first, let base = row.baseAddress else { return }
-                            table.pointee.accumulate(sums, base + first, min(width, row.count - first))
-                        }
-                    }
-                    if let result = result.baseAddress {
-                        table.pointee.narrow(sums, divisor, result + first, width)
-                    }
-                }
-            }
+        let lengths = rows.map { min($0.count, count) }
+        return Array(unsafeUninitializedCapacity: count) { sums, initialized in
             initialized = count
+            guard let sums = sums.baseAddress else { return }
+            Self.lend(rows[...]) { rows in
+                table.pointee.sum_rows(rows, lengths, lengths.count, divisor, sums, count)
+            }
         }
     }
 
-    /// Columns whose sums stay in the processor's innermost cache.
-    private static let sumTile = 1_024
+    /// Lends the memory of several arrays at once.
+    private static func lend(
+        _ rows: ArraySlice<[Float]>, _ addresses: [UnsafePointer<Float>?] = [],
+        _ body: (_ addresses: [UnsafePointer<Float>?]) -> Void
+    ) {
+        guard let row = rows.first else { return body(addresses) }
+        row.withUnsafeBufferPointer { lend(rows.dropFirst(), addresses + [$0.baseAddress], body) }
+    }
 
     /// The largest of every number and its neighbours, `reach` to either side; what lies outside does not count, and
     /// NaN counts as −∞.

@@ -65,6 +65,26 @@ struct EvidenceKernelTests {
     private func order(_ score: Float) -> (Int, Float) { score.isNaN ? (0, 0) : (1, score) }
 
     @Test(
+        "sums of rows are those in double precision; short rows count 0 where they end",
+        arguments: Kernels.available, [0, 1, 16, 31, 32, 33, 100])
+    func rowSums(kernels: Kernels, count: Int) {
+        var random = SplitMix64(seed: UInt64(count))
+        for rowCount in 0...9 {
+            let rows = (0..<rowCount).map { number in
+                random.floats(
+                    number % 3 == 0 ? count : Int.random(in: 0...count + 5, using: &random), in: -2...2)
+            }
+            for divisor in [1.0, 3] {
+                let expected = (0..<count).map { column in
+                    Float(
+                        rows.reduce(0.0) { $0 + (column < $1.count ? Double($1[column]) : 0) } / divisor)
+                }
+                #expect(kernels.sums(of: rows, count: count, divisor: divisor) == expected)
+            }
+        }
+    }
+
+    @Test(
         "sums of products have the bits of the plain sums, however the vectors are cut",
         arguments: Kernels.available, [1, 3, 8, 17, 64])
     func products(kernels: Kernels, size: Int) {

@@ -177,10 +177,10 @@ typedef struct sl_kernels {
     // wins. Returns n if there is none.
     size_t (*most_similar)(float *products, const float *lengths, const int32_t *positions, size_t n, size_t self,
                            float factor);
-    // sums[i] += x[i], in double precision.
-    void (*accumulate)(double *sums, const float *x, size_t n);
-    // x[i] = sums[i] / divisor, rounded.
-    void (*narrow)(const double *sums, double divisor, float *x, size_t n);
+    // sums[n] = Σ rows[i][n] / divisor over `count` rows in double precision and their order; row i counts 0 from
+    // lengths[i] on.
+    void (*sum_rows)(const float *const *rows, const size_t *lengths, size_t count, double divisor, float *sums,
+                     size_t n);
     // maxima[i] = the largest of x[i − reach … i + reach], without what lies outside; NaN counts as −∞.
     void (*pool_max)(const float *x, size_t n, size_t reach, float *maxima);
     // products[i, j] += Σ x[t, i]·x[t, j] for i ≤ j < n, in double precision and the order of the vectors t, which
