@@ -100,9 +100,6 @@ public struct KVLayerView {
     /// `nil` if none was recorded, as in a layer that reads another's cache.
     public var tailSums: [Float]? { record.tailSums.isEmpty ? nil : record.tailSums }
 
-    /// Whether attention rows of decode steps are there.
-    public var recordsRollingRows: Bool { record.steps.first.map { !$0.steps.isEmpty } ?? false }
-
     /// Attention of the newest decode steps over the rows of a KV head, summed over its query heads, from
     /// ``KVSelector/settledRows`` on: `[steps][rows]`, oldest first.
     public func rollingRows(ofHead head: Int) -> [[Float]] {

@@ -21,7 +21,7 @@ struct GGUFExportTokenizerTests {
         #expect(export.metadata.first?.key == "general.architecture")
     }
 
-    @Test("how states become an embedding comes along", arguments: Pooling.allCases)
+    @Test("how states become an embedding comes along", arguments: [Pooling.mean, .cls, .last])
     func pooling(pooling: Pooling) throws {
         let folder = TemporaryDirectory()
         for file in ["config.json", "model.safetensors"] {

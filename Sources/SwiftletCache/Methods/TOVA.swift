@@ -29,18 +29,20 @@ public struct TOVASelector: KVSelector {
         KVForcedRows(newest: phase == .decode || phase == .verify ? 0 : 1)
     }
 
-    /// Attention of the newest query, one value per row for all heads: summed over the query heads of a KV head,
-    /// averaged over KV heads.
+    /// Attention of the newest query, one value per row for all heads.
     ///
     /// Where KV heads hold different rows, which only budgets per head bring about, each head has its own mean.
     public func scores(of layer: KVLayerView) -> [[Float]] {
-        let perHead = (0..<layer.shape.kvHeadCount).map { layer.newestWeights(ofHead: $0) }
-        guard layer.isEven else { return perHead }
-        return Array(repeating: Self.mean(of: perHead, layer.kernels), count: perHead.count)
+        let sums = (0..<layer.shape.kvHeadCount).map { layer.newestWeights(ofHead: $0) }
+        guard layer.isEven else {
+            return sums.map { Self.mean(of: [$0], heads: layer.shape.group, layer.kernels) }
+        }
+        let mean = Self.mean(of: sums, heads: layer.shape.headCount, layer.kernels)
+        return Array(repeating: mean, count: sums.count)
     }
 
-    /// The mean of several heads' attention, `[heads][rows]` → `[rows]`.
-    package static func mean(of heads: [[Float]], _ kernels: Kernels = .best) -> [Float] {
-        kernels.sums(of: heads, count: heads.first?.count ?? 0, divisor: Double(max(heads.count, 1)))
+    /// The mean attention of some heads, from sums over one or several of them each, `[sums][rows]` → `[rows]`.
+    package static func mean(of sums: [[Float]], heads: Int, _ kernels: Kernels = .best) -> [Float] {
+        kernels.sums(of: sums, count: sums.first?.count ?? 0, divisor: Double(max(heads, 1)))
     }
 }

@@ -205,9 +205,9 @@ struct UNCompSelector: KVSelector {
             let count = layer.rowCount(ofHead: head)
             switch layer.phase {
             case .decode:
-                guard layer.recordsRollingRows else { continue }
+                guard let row = layer.rollingRows(ofHead: head).last else { continue }
                 windows[head].truncate(to: count - 1)
-                windows[head].append(layer.newestWeights(ofHead: head))
+                windows[head].append(row)
             case .prefill, .laterTurn:
                 guard windows[head].columnCount != count else { continue }
                 windows[head].truncate(to: count)

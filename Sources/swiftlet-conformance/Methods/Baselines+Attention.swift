@@ -80,7 +80,8 @@ extension Baselines {
                 throw oracle.malformed(
                     "inputs.attention_rows[\(id)] does not cover the \(ids.count) cached tokens")
             }
-            let selection = KVSelection.best(of: [TOVASelector.mean(of: row)], budgets: [budget]) {
+            let mean = TOVASelector.mean(of: row, heads: row.count)
+            let selection = KVSelection.best(of: [mean], budgets: [budget]) {
                 selector.forced(budget: $0, phase: .decode)
             }
             ids = selection.rows(ofHead: 0).map { ids[$0] }
