@@ -38,7 +38,7 @@ struct SchedulingOptions: ParsableArguments {
     @Option(
         name: [.customLong("ubatch-size"), .customLong("ub", withSingleDash: true)], parsing: .unconditional,
         help: ArgumentHelp(
-            "Most prompt tokens in one step beside answers that are being written; default: 128.",
+            "Most prompt tokens in one step beside answers that are being written; default: 64.",
             valueName: "tokens"),
         transform: FlagValues.integer)
     var chunkSize: Int?

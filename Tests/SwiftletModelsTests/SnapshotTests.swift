@@ -108,7 +108,8 @@ struct SnapshotTests {
         try restore(cut, try parts(long), length: 130, keeping: count)
         _ = try bench.logits(Array(ids[..<count]), expected)
         #expect(contents(cut) == contents(expected))
-        #expect(cut.heldBytes <= expected.heldBytes)
+        // The spare capacity of the lists of positions is the allocator's choice.
+        #expect(cut.pool.heldBytes == expected.pool.heldBytes)
         #expect(try bench.decodeEach(next, cut) == bench.decodeEach(next, expected))
     }
 

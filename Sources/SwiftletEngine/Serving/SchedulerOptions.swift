@@ -11,7 +11,7 @@ extension Scheduler {
         /// Most rows of prompts in one step while nothing is being written.
         public var batchSize = 512
         /// Most rows of prompts in one step beside answers that are being written: fewer rows, smaller gaps.
-        public var chunkSize = 128
+        public var chunkSize = 64
         /// Threads that share the work; `nil` is one per physical core.
         public var threadCount: Int?
         /// Most bytes of all caches, kept prompts included (`--kv-memory`); `nil` is what the full caches of all slots
