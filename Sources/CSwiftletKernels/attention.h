@@ -100,24 +100,36 @@ typedef struct {
     int32_t *positions;
 } row_stream;
 
+// Bytes of a row of 64 numbers in f16, which is asked for and copied without a loop.
+enum { COMMON_BYTES = 128 };
+
+SL_INLINE void ask_row(const uint8_t *row, size_t bytes) {
+    if (bytes == COMMON_BYTES) {
+        SL_UNROLL for (size_t b = 0; b < COMMON_BYTES; b += 64) prefetch(row + b);
+    } else {
+        for (size_t b = 0; b < bytes; b += 64) prefetch(row + b);
+    }
+}
+
 // Asks for some more rows: for one whenever one is copied, since a processor waits for some dozens of lines at most.
 SL_INLINE void ask(row_stream *s, size_t rows) {
     const size_t end = s->count - s->asked < rows ? s->count : s->asked + rows;
     for (; s->asked < end; s->asked++) {
         const sl_kv_page *page = s->kv->pages + s->rows[s->asked] / SL_PAGE_ROWS;
         const size_t row = s->rows[s->asked] % SL_PAGE_ROWS;
-        const uint8_t *key = (const uint8_t *)page->keys + row * s->key_bytes;
-        const uint8_t *value = (const uint8_t *)page->values + row * page->value_stride;
-        for (size_t b = 0; b < s->key_bytes; b += 64) __builtin_prefetch(key + b);
-        for (size_t b = 0; b < s->value_bytes; b += 64) __builtin_prefetch(value + b);
+        ask_row((const uint8_t *)page->keys + row * s->key_bytes, s->key_bytes);
+        ask_row((const uint8_t *)page->values + row * page->value_stride, s->value_bytes);
     }
 }
 
 SL_INLINE void copy_row(uint8_t *to, const uint8_t *from, size_t bytes) {
-    const size_t step = sizeof(V);
     size_t b = 0;
-    for (; b + step <= bytes; b += step) v_store(to + b, v_load(from + b));
-    memcpy(to + b, from + b, bytes - b);
+    if (bytes == COMMON_BYTES) {
+        SL_UNROLL for (; b < COMMON_BYTES; b += sizeof(V)) v_store(to + b, v_load(from + b));
+    } else {
+        for (; b + sizeof(V) <= bytes; b += sizeof(V)) v_store(to + b, v_load(from + b));
+        for (; b < bytes; b++) to[b] = from[b];
+    }
 }
 
 // Where attention keeps what it works on; see sl_attend_scratch.
@@ -376,7 +388,7 @@ SL_FN bool attend_chosen_block(row_stream *s, query_tile *t, size_t block, works
             copy_row(s->keys + i * s->key_bytes, (const uint8_t *)from->keys + row * s->key_bytes, s->key_bytes);
             copy_row(s->values + i * s->value_bytes, (const uint8_t *)from->values + row * from->value_stride,
                      s->value_bytes);
-            s->positions[i] = s->kv->positions[number];
+            if (s->kv->positions) s->positions[i] = s->kv->positions[number];
         }
         const sl_kv_rows kv = {&page, s->positions, count, s->kv->key_size, s->kv->value_size};
         const row_tile r = row_tile_at(&kv, t, 0);
@@ -481,6 +493,7 @@ SL_FN void k_attend_chosen(const sl_kv_rows *kv, const uint32_t *rows, size_t ro
     s.keys = (uint8_t *)(scratch + sl_attend_scratch(kv->key_size, n));
     s.values = s.keys + SL_PAGE_ROWS * kv->key_size * sizeof(float);
     s.positions = (int32_t *)(void *)(s.values + SL_PAGE_ROWS * n * sizeof(float));
+    for (size_t i = 0; i < SL_PAGE_ROWS; i++) s.positions[i] = q->positions[0];
     query_tile t;
     for (size_t first = 0; first < total; first += SL_QUERY_TILE) {
         query_tile_at(&t, q, kv->key_size, first);

@@ -9,6 +9,28 @@ SL_INLINE int32_t rank_of(float x) {
     return x != x ? INT32_MIN : bits ^ (bits >> 31 & INT32_MAX);
 }
 
+SL_FN bool k_gather(const float *x, size_t n, const int32_t *places, size_t count, float *y) {
+    bool inside = true;
+    for (size_t j = 0; j < count; j++) {
+        const size_t place = (uint32_t)places[j];
+        const bool is_inside = place < n;
+        inside &= is_inside;
+        y[j] = x[is_inside ? place : 0];
+    }
+    return inside;
+}
+
+SL_FN size_t k_count_below(const int32_t *x, size_t n, int32_t bound) {
+    size_t count = 0;
+    for (size_t first = 0; first < n;) {            // lanes of 32 bits count no further
+        const size_t end = n - first < INT32_MAX ? n : first + INT32_MAX;
+        int32_t some = 0;
+        for (; first < end; first++) some += x[first] < bound;
+        count += (size_t)some;
+    }
+    return count;
+}
+
 // Without positions a row lies where its number says.
 SL_INLINE size_t weakest_row(const bool placed, const float *scores, const int32_t *positions, size_t n, int32_t first,
                              int32_t last) {

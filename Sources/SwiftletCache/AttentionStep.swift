@@ -54,7 +54,9 @@ struct AttentionStep {
         sums: Bool, steps: Bool, recordingIn record: inout KVEvidenceRecord
     ) {
         let rows = (0..<shape.kvHeadCount).reduce(0) { max($0, slot.rowCount(ofHead: $1)) }
-        let size = steps ? tokens : limits.tokens(of: tokens, rows: rows, shape)
+        let joins = record.needs.joinsHeads
+        let fewest = steps ? tokens : joins ? min(tileTokens, tokens) : nil
+        let size = (steps ? nil : limits.tokens(of: tokens, rows: rows, shape)) ?? fewest
         guard let size else {
             attend(into: output, normalizers: normalizers)
             return addColumnSums(to: &record, normalizers: normalizers)
@@ -70,7 +72,12 @@ struct AttentionStep {
             let normalizers = normalizers + start * shape.headCount
             part.attend(into: output + start * outputWidth, normalizers: normalizers, scores: scores)
             if steps { part.addSteps(scores, from: first, normalizers: normalizers, to: &record) }
-            if sums { part.addWeights(scores, normalizers: normalizers, to: &record) }
+            guard sums else { continue }
+            if joins {
+                part.addJoined(scores, normalizers: normalizers, to: &record)
+            } else {
+                part.addWeights(scores, normalizers: normalizers, to: &record)
+            }
         }
     }
 
@@ -231,6 +238,25 @@ struct AttentionStep {
         to record: inout KVEvidenceRecord
     ) {
         record.beginRollingRows(firstRow: first)
+        sumHeads(scores, from: first, normalizers: normalizers) { token, head, sums in
+            record.addRollingRow(sums, head: head, position: queries.positions[token])
+        }
+    }
+
+    /// Adds the attention of these queries, summed over the query heads of each KV head, in the order of the tokens.
+    private func addJoined(
+        _ scores: AttentionScores, normalizers: UnsafePointer<Float>, to record: inout KVEvidenceRecord
+    ) {
+        sumHeads(scores, from: 0, normalizers: normalizers) { _, head, sums in
+            record.addJoined(sums, head: head, compute.kernels)
+        }
+    }
+
+    /// Hands out the attention of each token to the rows from `first` on, summed over the query heads of each KV head.
+    private func sumHeads(
+        _ scores: AttentionScores, from first: Int, normalizers: UnsafePointer<Float>,
+        _ body: (_ token: Int, _ head: Int, _ sums: UnsafeBufferPointer<Float>) -> Void
+    ) {
         let mark = workspace.mark
         defer { workspace.release(to: mark) }
         let rowCounts = (0..<shape.kvHeadCount).map { max(slot.rowCount(ofHead: $0) - first, 0) }
@@ -247,9 +273,7 @@ struct AttentionStep {
                     count: min(max(rowCounts[head] - start, 0), Self.summedRows))
             }
             for (head, count) in rowCounts.enumerated() {
-                record.addRollingRow(
-                    UnsafeBufferPointer(start: sums + head * width, count: count), head: head,
-                    position: queries.positions[token])
+                body(token, head, UnsafeBufferPointer(start: sums + head * width, count: count))
             }
         }
     }

@@ -10,6 +10,8 @@ public struct KVEvidence: Hashable, Sendable {
     public var windowQueries: Int
     /// Sums of attention over **all** queries, per query head and row; a second sweep over the keys.
     public var columnSums: Bool
+    /// Whether these are added up over the query heads of each KV head, with those recorded before.
+    public var joinsHeads = false
     /// Mean and covariance of the queries before rotation, per query head.
     public var queryMoments: Bool
     /// Number of first queries that the moments leave out: those of attention sinks are unlike the others.
@@ -52,6 +54,8 @@ public struct KVEvidence: Hashable, Sendable {
     /// Also records what `other` asks for.
     mutating func formUnion(_ other: KVEvidence) {
         windowQueries = max(windowQueries, other.windowQueries)
+        joinsHeads =
+            columnSums && other.columnSums ? joinsHeads && other.joinsHeads : joinsHeads || other.joinsHeads
         columnSums = columnSums || other.columnSums
         queryMoments = queryMoments || other.queryMoments
         momentSkip = max(momentSkip, other.momentSkip)
@@ -68,7 +72,7 @@ public struct KVEvidence: Hashable, Sendable {
         let moments =
             queryMoments ? 2 * shape.headCount * (shape.keySize + shape.keySize * shape.keySize) : 0
         let perToken =
-            (columnSums ? shape.headCount : 0) + shape.kvHeadCount * rollingRows + (tail == nil ? 0 : 1)
+            sumCount(shape) * shape.kvHeadCount + shape.kvHeadCount * rollingRows + (tail == nil ? 0 : 1)
         return (
             (queries + moments + shape.kvHeadCount * rollingRows) * MemoryLayout<Float>.stride,
             perToken * MemoryLayout<Float>.stride
@@ -83,9 +87,12 @@ public struct KVEvidence: Hashable, Sendable {
         let window = queries * (shape.headCount * shape.keySize + 1)
         let moments =
             queryMoments ? 2 * shape.headCount * (shape.keySize + shape.keySize * shape.keySize) : 0
-        let sums = (columnSums ? shape.group * rows : 0) + (tail == nil ? 0 : rows / shape.kvHeadCount)
+        let sums = sumCount(shape) * rows + (tail == nil ? 0 : rows / shape.kvHeadCount)
         return (window + moments + sums) * MemoryLayout<Float>.stride
     }
+
+    /// Column sums per row of a KV head.
+    private func sumCount(_ shape: KVLayerShape) -> Int { columnSums ? joinsHeads ? 1 : shape.group : 0 }
 
     /// Whether softmax normalisers are needed after attention.
     var needsNormalizers: Bool { columnSums || rollingRows > 0 || tail != nil }
@@ -96,8 +103,11 @@ package struct KVEvidenceRecord {
     private(set) var needs: KVEvidence
     private let shape: KVLayerShape
     private var window: QueryWindow
-    /// Sum over all queries so far of the attention that a row received, `[heads][rows]`; empty if it is not wanted.
+    /// Sum over the queries of the attention that a row received, `[heads][rows]`: over all of them, or those since the
+    /// sums of earlier ones were joined; empty if it is not wanted.
     private(set) var columnSums: [[Float]]
+    /// The same over the query heads of every KV head, `[kvHeads][rows]`, for the queries that ``columnSums`` lacks.
+    private(set) var joinedSums: [[Float]]
     /// The newest decode steps per KV head; empty if they are not wanted.
     private(set) var steps: [KVStepRecord]
     /// Weighted sum over the queries of ``KVEvidence/Tail`` and all heads of the attention that a row received:
@@ -116,7 +126,8 @@ package struct KVEvidenceRecord {
         self.shape = shape
         window = QueryWindow(capacity: needs.windowQueries, width: shape.headCount * shape.keySize)
         rowNumbers = Array(repeating: [], count: shape.kvHeadCount)
-        columnSums = Array(repeating: [], count: needs.columnSums ? shape.headCount : 0)
+        columnSums = Array(repeating: [], count: needs.columnSums && !needs.joinsHeads ? shape.headCount : 0)
+        joinedSums = Array(repeating: [], count: needs.columnSums ? shape.kvHeadCount : 0)
         steps = Array(repeating: KVStepRecord(), count: needs.rollingRows > 0 ? shape.kvHeadCount : 0)
         queryMoments = Array(
             repeating: QueryMoments(size: shape.keySize), count: needs.queryMoments ? shape.headCount : 0)
@@ -129,7 +140,14 @@ package struct KVEvidenceRecord {
         fresh.window.take(window)
         fresh.rowNumbers = rowNumbers
         if new.tail == needs.tail { fresh.tailSums = tailSums }
-        if new.columnSums, needs.columnSums { fresh.columnSums = columnSums }
+        if new.columnSums, needs.columnSums {
+            fresh.joinedSums = joinedSums
+            if new.joinsHeads {
+                fresh.join(columnSums)
+            } else if !needs.joinsHeads {
+                fresh.columnSums = columnSums
+            }
+        }
         for (head, old) in zip(fresh.steps.indices, steps) {
             fresh.steps[head].steps = old.steps.suffix(new.rollingRows)
         }
@@ -138,6 +156,14 @@ package struct KVEvidenceRecord {
             fresh.unrotatedCount = unrotatedCount
         }
         self = fresh
+    }
+
+    /// Adds the sums of all query heads, in their order, to those of their KV heads.
+    private mutating func join(_ sums: [[Float]]) {
+        for (head, sums) in sums.enumerated() {
+            joinedSums[head / shape.group].padWithZeros(to: sums.count)
+            for (row, sum) in sums.enumerated() { joinedSums[head / shape.group][row] += sum }
+        }
     }
 
     /// Bytes of everything recorded.
@@ -156,7 +182,7 @@ package struct KVEvidenceRecord {
     }
 
     private var recordedPerRow: Int {
-        columnSums.reduce(0) { $0 + $1.count } + steps.reduce(0) { $0 + $1.floatCount }
+        (columnSums + joinedSums).reduce(0) { $0 + $1.count } + steps.reduce(0) { $0 + $1.floatCount }
     }
 
     /// Stands in for queries that were never computed: every row gets about the attention that it would get if
@@ -239,6 +265,13 @@ package struct KVEvidenceRecord {
         }
     }
 
+    /// Adds attention, summed over the query heads of a KV head, to its rows.
+    mutating func addJoined(_ sums: UnsafeBufferPointer<Float>, head: Int, _ kernels: Kernels) {
+        guard let added = sums.baseAddress else { return }
+        joinedSums[head].padWithZeros(to: sums.count)
+        kernels.add(&joinedSums[head], added, count: sums.count)
+    }
+
     /// Forgets the decode steps that were recorded for rows from another one on: cached rows before `firstRow` are
     /// left out from now on.
     package mutating func beginRollingRows(firstRow: Int = 0) {
@@ -267,6 +300,7 @@ package struct KVEvidenceRecord {
         beginRollingRows()
         for head in rowNumbers.indices { rowNumbers[head] = [] }
         for head in columnSums.indices { columnSums[head].keep(rows(head / shape.group)) }
+        for head in joinedSums.indices where !joinedSums[head].isEmpty { joinedSums[head].keep(rows(head)) }
         for head in steps.indices { steps[head].change { $0.keep(rows(head)) } }
     }
 
@@ -280,6 +314,9 @@ package struct KVEvidenceRecord {
         try state.code(&tailSums, "sums of the tail", count: 0...longest)
         for head in columnSums.indices {
             try state.code(&columnSums[head], "column sums", count: 0...rowCounts[head / shape.group])
+        }
+        for head in joinedSums.indices {
+            try state.code(&joinedSums[head], "sums of heads", count: 0...rowCounts[head])
         }
         for head in steps.indices {
             try steps[head].code(&state, capacity: needs.rollingRows, rowCount: rowCounts[head])
@@ -302,6 +339,7 @@ package struct KVEvidenceRecord {
                 columnSums[queryHead].remove(row, of: rowCount)
             }
         }
+        if !joinedSums.isEmpty, !joinedSums[head].isEmpty { joinedSums[head].remove(row, of: rowCount) }
         if !steps.isEmpty { steps[head].change { $0.remove(row, of: rowCount) } }
     }
 

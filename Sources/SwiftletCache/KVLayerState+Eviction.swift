@@ -52,7 +52,7 @@ extension KVLayerState {
             guard slot.rowCount(ofHead: head) > budget else { return .none }
             let forced = selector.forced(budget: budget, phase: step.phase)
             let free = slot.withRows(ofHead: head) {
-                KVFreeRows($0.positionBuffer, forced: forced, budget: budget)
+                KVFreeRows($0.positionBuffer, forced: forced, budget: budget, step.kernels)
             }
             guard let free else { return .unclear }
             switch ranking {
@@ -119,12 +119,13 @@ struct KVFreeRows: Hashable {
     ///   - all: positions of all rows, in any order.
     ///   - forced: what is kept of `budget` rows.
     /// - Returns: `nil` if no row is free, or if equal positions leave open which.
-    init?(_ all: UnsafeBufferPointer<Int32>, forced: KVForcedRows, budget: Int) {
+    init?(_ all: UnsafeBufferPointer<Int32>, forced: KVForcedRows, budget: Int, _ kernels: Kernels) {
         let oldest = min(forced.oldest, budget)
         let newest = min(forced.newest, budget - oldest)
         guard let last = all.last,
-            let first = Self.bound(all, above: oldest, guess: oldest),
-            let end = Self.bound(all, above: all.count - newest, guess: Int(last) + 1 - newest),
+            let first = Self.bound(all, above: oldest, guess: oldest, kernels),
+            let end = Self.bound(
+                all, above: all.count - newest, guess: Int(last) + 1 - newest, kernels),
             first < end
         else { return nil }
         positions = Int32(clamping: first)...Int32(clamping: end - 1)
@@ -138,25 +139,19 @@ struct KVFreeRows: Hashable {
     }
 
     /// A number that exactly `count` positions are below.
-    private static func bound(_ all: UnsafeBufferPointer<Int32>, above count: Int, guess: Int) -> Int? {
+    private static func bound(
+        _ all: UnsafeBufferPointer<Int32>, above count: Int, guess: Int, _ kernels: Kernels
+    ) -> Int? {
         var (low, high) = (Int(Int32.min), Int(Int32.max) + 1)
         if count == 0 { return low }
         if count == all.count { return high }
         var bound = min(max(guess, low), high)
         while low <= high {
-            let found = self.count(all, below: bound)
+            let found = bound > Int32.max ? all.count : kernels.count(all, below: Int32(bound))
             if found == count { return bound }
             if found < count { low = bound + 1 } else { high = bound - 1 }
             bound = (low + high) / 2
         }
         return nil
-    }
-
-    private static func count(_ all: UnsafeBufferPointer<Int32>, below bound: Int) -> Int {
-        guard bound <= Int32.max else { return all.count }
-        let bound = Int32(bound)
-        var count: Int32 = 0
-        for position in all { count &+= position < bound ? 1 : 0 }
-        return Int(count)
     }
 }

@@ -90,10 +90,28 @@ public struct KVLayerView {
     /// The length of the key of every row of a KV head, `[rows]`, where single rows are merged.
     func keyLengths(ofHead head: Int) -> [Float] { record.rowNumbers[head] }
 
-    /// Attention received by every row of a query head, summed over all queries so far: `[rows]`.
+    /// Attention received by every row of a query head, summed over all queries so far, or over those of this prompt if
+    /// what came before it has been joined: `[rows]`.
     public func columnSums(ofQueryHead head: Int) -> [Float] {
-        precondition(record.needs.columnSums, "the policy did not ask for column sums")
+        precondition(
+            record.needs.columnSums && !record.needs.joinsHeads,
+            "the policy did not ask for sums per query head")
         return record.columnSums[head]
+    }
+
+    /// Attention received by every row of every KV head, summed over all queries so far and over the query heads
+    /// of the KV head: `[kvHeads][rows]`.
+    public func columnSums() -> [[Float]] {
+        precondition(record.needs.columnSums, "the policy did not ask for column sums")
+        return record.joinedSums.enumerated().map { head, joined in
+            var sums = joined
+            sums.padWithZeros(to: rowCount(ofHead: head))
+            guard !record.columnSums.isEmpty else { return sums }
+            for added in record.columnSums[head * shape.group..<(head + 1) * shape.group] {
+                kernels.add(&sums, added, count: min(added.count, sums.count))
+            }
+            return sums
+        }
     }
 
     /// Weighted attention that every row received from the prompt's newest queries, summed over all heads: `[rows]`;

@@ -108,10 +108,11 @@ extension Kernels {
             blocks.upperBound * Self.blockRows < chosen.count + Self.blockRows,
             "blocks \(blocks) of \(chosen.count) chosen rows")
         let first = blocks.lowerBound * Self.blockRows
-        precondition(
-            chosen[first..<min(blocks.upperBound * Self.blockRows, chosen.count)]
-                .allSatisfy { $0 < rows.row_count },
-            "rows are chosen beyond \(rows.row_count)")
+        var last: UInt32 = 0
+        for row in chosen[first..<min(blocks.upperBound * Self.blockRows, chosen.count)] {
+            last = max(last, row)
+        }
+        precondition(last < rows.row_count, "row \(last) is chosen of \(rows.row_count)")
         withUnsafePointer(to: rows) { rows in
             withUnsafePointer(to: queries) { queries in
                 table.pointee.attend_chosen(

@@ -27,6 +27,25 @@ extension Kernels {
         table.pointee.sum_weights(scores, stride, logSumExp, queries, sums, count)
     }
 
+    /// Numbers in the order of their places.
+    ///
+    /// - Parameter places: indices of `numbers`.
+    package func gather(_ numbers: [Float], at places: [Int32]) -> [Float] {
+        precondition(places.count <= numbers.count, "\(places.count) places among \(numbers.count) numbers")
+        return Array(unsafeUninitializedCapacity: places.count) { gathered, count in
+            count = places.count
+            guard let target = gathered.baseAddress else { return }
+            let found = table.pointee.gather(numbers, numbers.count, places, places.count, target)
+            precondition(found, "a place outside of \(numbers.count) numbers")
+        }
+    }
+
+    /// How many numbers are smaller than `bound`.
+    package func count(_ numbers: UnsafeBufferPointer<Int32>, below bound: Int32) -> Int {
+        guard let base = numbers.baseAddress else { return 0 }
+        return table.pointee.count_below(base, numbers.count, bound)
+    }
+
     /// The row with the smallest score among those whose position lies in `range`; `nil` if there is none.
     ///
     /// Of equal scores the row at the highest position is taken; NaN counts as the smallest score.

@@ -292,7 +292,7 @@ struct KVEvictionTests {
                 oldest: Int.random(in: 0...4, using: &random), newest: Int.random(in: 0...9, using: &random))
             let budget = Int.random(in: 0..<all.count, using: &random)
             let oldest = min(forced.oldest, budget), newest = min(forced.newest, budget - oldest)
-            let free = all.withUnsafeBufferPointer { KVFreeRows($0, forced: forced, budget: budget) }
+            let free = all.withUnsafeBufferPointer { KVFreeRows($0, forced: forced, budget: budget, .best) }
             #expect(
                 all.filter { free?.positions.contains($0) == true }.sorted()
                     == Array(sorted[oldest..<sorted.count - newest]))

@@ -70,6 +70,52 @@ struct KVEvidenceTests {
     }
 
     @Test(
+        "while tokens are generated, sums are kept per KV head, and a later prompt adds its own",
+        arguments: shapes)
+    func joinedSums(shape: KVLayerShape) throws {
+        let all = tokens(shape, 40)
+        let sequence = try KVSequence.test(shape, policy: KVPolicy(HeavyHitterSelector(), rows: [60]))
+        _ = try sequence.beginPrompt(20)
+        try sequence.step(all[0..<20], compute)
+        let prompt = sequence.view(of: 0, phase: .prefill)
+        var expected = (0..<shape.kvHeadCount).map { head in
+            (0..<20).map { row in
+                (head * shape.group..<(head + 1) * shape.group).reduce(0.0) {
+                    $0 + Double(prompt.columnSums(ofQueryHead: $1)[row])
+                }
+            }
+        }
+        try sequence.finishPrompt(phase: .prefill, compute: compute)
+        #expect(sequence.use.evidence == 20 * shape.kvHeadCount * MemoryLayout<Float>.stride)
+        #expect(sequence.view(of: 0, phase: .decode).columnSums() == prompt.columnSums())
+        func expectSums(after step: Range<Int>, _ phase: KVPhase) throws {
+            try sequence.step(all[step], phase: phase, compute)
+            let dense = DenseAttention(
+                all[step], over: PlainSlot(sequence.slot(of: 0)), scale: KVSequence.testScale)
+            let sums = sequence.view(of: 0, phase: phase).columnSums()
+            for head in 0..<shape.kvHeadCount {
+                expected[head] += Array(repeating: 0, count: step.upperBound - expected[head].count)
+                for row in 0..<step.upperBound {
+                    expected[head][row] += dense.weights.reduce(0) { sum, heads in
+                        (head * shape.group..<(head + 1) * shape.group).reduce(sum) { $0 + heads[$1][row] }
+                    }
+                }
+                #expect(largestDifference(sums[head], expected[head]) < Self.tolerance)
+            }
+        }
+        for step in 20..<23 { try expectSums(after: step..<step + 1, .decode) }
+        sequence.scoreLimits = ScoreLimits(cached: 1, most: 0)
+        try expectSums(after: 23..<30, .verify)
+        _ = try sequence.beginPrompt(10)
+        try expectSums(after: 30..<40, .laterTurn)
+        let view = sequence.view(of: 0, phase: .laterTurn)
+        #expect(
+            (0..<shape.headCount).allSatisfy {
+                abs(view.columnSums(ofQueryHead: $0).reduce(0, +) - 10) < 1e-3
+            })
+    }
+
+    @Test(
         "window weights equal the dense probabilities of the newest queries", arguments: shapes,
         [1, 6, 7, 8, 90])
     func windowWeights(shape: KVLayerShape, count: Int) throws {

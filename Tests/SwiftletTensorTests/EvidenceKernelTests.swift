@@ -61,6 +61,20 @@ struct EvidenceKernelTests {
         }
     }
 
+    @Test(
+        "numbers are counted and put in the order of their places", arguments: Kernels.available,
+        [0, 1, 2, 7, 16, 33, 100])
+    func places(kernels: Kernels, count: Int) {
+        var random = SplitMix64(seed: UInt64(count))
+        let numbers = random.floats(count, in: -2...2)
+        let places = (0..<count).map { _ in Int32.random(in: 0..<Int32(count), using: &random) }
+        #expect(kernels.gather(numbers, at: places) == places.map { numbers[Int($0)] })
+        for bound in [Int32.min, -1, 0, Int32(count / 2), Int32(count), .max] {
+            let found = places.withUnsafeBufferPointer { kernels.count($0, below: bound) }
+            #expect(found == places.filter { $0 < bound }.count)
+        }
+    }
+
     /// Numbers that sort as the scores do, NaN first.
     private func order(_ score: Float) -> (Int, Float) { score.isNaN ? (0, 0) : (1, score) }
 

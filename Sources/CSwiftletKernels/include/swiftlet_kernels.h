@@ -148,7 +148,7 @@ typedef struct sl_kernels {
     void (*attend_blocks)(const sl_kv_rows *kv, const sl_queries *q, size_t first, size_t count,
                           float *partials, float *scores, size_t scores_stride, float *scratch);
     // attend_blocks over rows[row_count] of `kv`, whose pages are all in the formats of the first: the same bits as
-    // if they lay side by side. scratch: sl_attend_chosen_scratch(key_size, value_size) floats.
+    // if they lay side by side. Without positions the only token sees every row. scratch: sl_attend_chosen_scratch(key_size, value_size) floats.
     void (*attend_chosen)(const sl_kv_rows *kv, const uint32_t *rows, size_t row_count, const sl_queries *q,
                           size_t first, size_t count, float *partials, float *scratch);
     // What attend would have given, from the partials of all `count` blocks; value_size as in attend_blocks.
@@ -169,6 +169,10 @@ typedef struct sl_kernels {
     void (*weigh)(float *scores, float lse, size_t n);
     // sums[n] = Σ over `count` query rows of what weigh makes of scores + row · stride and lse[row], in double precision.
     void (*sum_weights)(const float *scores, size_t stride, const float *lse, size_t count, float *sums, size_t n);
+    // y[j] = x[places[j]] for n ≥ 1 numbers; false if a place lies outside.
+    bool (*gather)(const float *x, size_t n, const int32_t *places, size_t count, float *y);
+    // How many of n numbers are smaller than a bound.
+    size_t (*count_below)(const int32_t *x, size_t n, int32_t bound);
     // The row with the smallest score among those at positions [first, last], of equals the one at the highest
     // position; n if there is none. NaN counts as the smallest score. Without positions a row's number is its position.
     size_t (*weakest)(const float *scores, const int32_t *positions, size_t n, int32_t first, int32_t last);

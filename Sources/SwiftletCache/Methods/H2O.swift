@@ -27,6 +27,9 @@ public struct HeavyHitterSelector: KVSelector {
     /// Sums over all queries.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }
 
+    /// The same, of all query heads together.
+    public func decodeNeeds(promptLength: Int) -> KVEvidence { .joinedSums }
+
     /// The newest rows' share, and the sinks.
     public func forced(budget: Int, phase: KVPhase) -> KVForcedRows {
         let newest = Self.recentRows(budget: budget, share: recentShare)
@@ -62,6 +65,9 @@ public struct ObservedAttentionSelector: KVSelector {
     /// Sums over all queries.
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }
 
+    /// The same, of all query heads together.
+    public func decodeNeeds(promptLength: Int) -> KVEvidence { .joinedSums }
+
     /// Mean attention over the queries at and behind a row and over the query heads of a KV head.
     public func scores(of layer: KVLayerView) -> [[Float]] {
         let length = layer.length
@@ -77,20 +83,16 @@ public struct ObservedAttentionSelector: KVSelector {
     }
 }
 
-extension KVLayerView {
-    /// Attention received by every row of every KV head, summed over all queries so far and over the query heads
-    /// of the KV head: `[kvHeads][rows]`.
-    func columnSums() -> [[Float]] {
-        (0..<shape.kvHeadCount).map { head in
-            var sums = [Float](repeating: 0, count: rowCount(ofHead: head))
-            for queryHead in head * shape.group..<(head + 1) * shape.group {
-                let added = columnSums(ofQueryHead: queryHead)
-                kernels.add(&sums, added, count: min(added.count, sums.count))
-            }
-            return sums
-        }
+extension KVEvidence {
+    /// Sums over all queries, per KV head and row.
+    static var joinedSums: KVEvidence {
+        var needs = KVEvidence(columnSums: true)
+        needs.joinsHeads = true
+        return needs
     }
+}
 
+extension KVLayerView {
     /// Tokens up to the newest row.
     var length: Int {
         (0..<shape.kvHeadCount).reduce(0) { max($0, Int(positions(ofHead: $1).max() ?? -1) + 1) }

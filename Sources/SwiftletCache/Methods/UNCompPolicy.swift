@@ -162,7 +162,8 @@ struct UNCompSelector: KVSelector {
             guard counts[head] > budgets[head] else { return nil }
             let scores = windows[head].scores(of: counts[head], layer.kernels)
             let place = UNComp.rowToRemove(
-                scores: orders[head].ordered(scores), window: settings.window, kernel: settings.kernel,
+                scores: orders[head].ordered(scores, layer.kernels), window: settings.window,
+                kernel: settings.kernel,
                 pooling: settings.pooling, layer.kernels)
             let row = orders[head].remove(place)
             windows[head].remove(row, last: counts[head] - 1)
@@ -233,16 +234,7 @@ private struct UNCompRowOrder {
     }
 
     /// Numbers of the rows as they lie, in the order of positions.
-    func ordered(_ numbers: [Float]) -> [Float] {
-        numbers.withUnsafeBufferPointer { numbers in
-            Array(unsafeUninitializedCapacity: rows.count) { ordered, count in
-                for (place, row) in rows.enumerated() {
-                    ordered.initializeElement(at: place, to: numbers[Int(row)])
-                }
-                count = rows.count
-            }
-        }
-    }
+    func ordered(_ numbers: [Float], _ kernels: Kernels) -> [Float] { kernels.gather(numbers, at: rows) }
 
     /// Follows the cache when the row at a place leaves and the last one takes its place.
     ///

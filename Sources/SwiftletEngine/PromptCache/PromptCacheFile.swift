@@ -9,7 +9,7 @@ import SwiftletText
 /// can be changed, left out or moved unnoticed.
 enum PromptCacheFile {
     static let magic = Array("SwPrompt".utf8)
-    static let version: UInt32 = 2
+    static let version: UInt32 = 3
     static let suffix = ".promptcache"
     static let sectionHeader = 16
 
