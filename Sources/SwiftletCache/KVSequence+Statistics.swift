@@ -78,7 +78,7 @@ extension KVSequence {
 
     func notePeak() { pastPeakBytes = max(pastPeakBytes, heldBytes) }
 
-    /// The most bytes of rows, positions and evidence while a prompt of `count` more tokens is read.
+    /// The most bytes of rows, positions, evidence and index while a prompt of `count` more tokens is read.
     ///
     /// If the first prompt goes layer by layer, only one layer is ever full.
     ///
@@ -91,7 +91,8 @@ extension KVSequence {
             return $0.slot.shape.content == .state ? $0.slot.mostRows(reading: all, chunk: count) : all
         }
         let whole = zip(states, evidence).map { rowBytes($0) + $1.perToken }
-        let fixed = evidence.reduce(0) { $0 + $1.fixed }
+        let index = retrieval?.bytesNeeded(layers: states.map(\.slot.shape), length: length + count) ?? 0
+        let fixed = evidence.reduce(index) { $0 + $1.fixed }
         guard length == 0, policy.wantsLayerMajor, policy.hiddenRows == nil else {
             return zip(full, whole).reduce(fixed) { $0 + $1.0 * $1.1 }
         }

@@ -51,6 +51,18 @@ struct PQCacheSequenceTests {
         }
     }
 
+    @Test("the memory that a prompt needs counts the index")
+    func needed() throws {
+        var random = SplitMix64(seed: 1)
+        let tokens = Tokens(Self.shape, at: 0..<300, using: &random)
+        let read = try sequence(policy(), tokens, prompt: 300)
+        let fetching = try KVSequence.test(Self.shape, format: .f16, policy: policy())
+        let full = try KVSequence.test(Self.shape, format: .f16)
+        let index = try fetching.bytesNeeded(reading: 300) - full.bytesNeeded(reading: 300)
+        // The spare capacity of every head's codes is the allocator's choice.
+        #expect(index > 0 && (0...2 * 32).contains(read.use.index - index))
+    }
+
     @Test("a step attends exactly to the rows that are chosen")
     func chosen() throws {
         var random = SplitMix64(seed: 2)
