@@ -246,27 +246,7 @@ struct EndpointOptions: ParsableArguments {
         completion: .directory)
     var slotPath: String?
 
-    @Option(
-        name: .customLong("reasoning-format"), parsing: .unconditional,
-        help: ArgumentHelp(
-            "Whether thoughts are told apart from the answer: auto, or none.", valueName: "format"))
-    var reasoningFormat = "auto"
-
-    @Option(
-        parsing: .unconditional,
-        help: ArgumentHelp(
-            "Whether the model shall think before it answers, if its template knows: on, off or auto.",
-            valueName: "mode"))
-    var reasoning = "auto"
-
-    func validate() throws {
-        guard ["on", "off", "auto"].contains(reasoning) else {
-            throw ValidationError("--reasoning is '\(reasoning)'; expected on, off or auto")
-        }
-        guard ["auto", "none", "deepseek"].contains(reasoningFormat) else {
-            throw ValidationError("--reasoning-format is '\(reasoningFormat)'; expected auto or none")
-        }
-    }
+    @OptionGroup var thinking: ReasoningFlags
 
     func apply(to settings: inout ServerSettings) {
         settings.aliases = Self.words(alias)
@@ -275,10 +255,8 @@ struct EndpointOptions: ParsableArguments {
         settings.showsSlots = slots
         settings.showsPage = ui
         settings.slotDirectory = slotPath
-        settings.splitsReasoning = reasoningFormat != "none"
-        if reasoning != "auto" {
-            settings.templateSettings.values["enable_thinking"] = .bool(reasoning == "on")
-        }
+        settings.splitsReasoning = thinking.splitsThoughts
+        thinking.apply(to: &settings.templateSettings)
     }
 
     private static func words(_ text: String?) -> [String] {

@@ -110,6 +110,21 @@ struct Bench {
     }
 }
 
+extension Bench {
+    /// Expects that a text can be taken back to `reachable` tokens and to none, not to `unreachable`, and that it goes on with
+    /// the same bits.
+    func expectTruncation(of ids: [Int32], to reachable: Int, notTo unreachable: Int) throws {
+        let sequence = try sequence()
+        let expected = try logits(ids, sequence, chunk: 64)
+        #expect(sequence.canTruncate(to: 0) && !sequence.canTruncate(to: unreachable))
+        #expect(sequence.canTruncate(to: reachable))
+        try sequence.truncate(to: reachable)
+        #expect(try logits(Array(ids[reachable...]), sequence) == Array(expected[reachable...]))
+        try sequence.truncate(to: 0)
+        #expect(try logits(ids, sequence) == expected)
+    }
+}
+
 /// The largest difference between two lists of rows.
 func largestDifference(_ a: [[Float]], _ b: [[Float]]) -> Float {
     guard a.count == b.count else { return .infinity }

@@ -91,16 +91,7 @@ struct StateTests {
 
     @Test("going back is possible as far as the states reach", arguments: paths)
     func truncation(path: String) throws {
-        let bench = try Bench(path)
-        let ids = SeamModels.prompt(Self.length)
-        let sequence = try bench.sequence()
-        let expected = try bench.logits(ids, sequence, chunk: 64)
-        #expect(sequence.canTruncate(to: 0) && !sequence.canTruncate(to: 200))
-        #expect(sequence.canTruncate(to: 270))
-        try sequence.truncate(to: 270)
-        #expect(try bench.logits(Array(ids[270...]), sequence) == Array(expected[270...]))
-        try sequence.truncate(to: 0)
-        #expect(try bench.logits(ids, sequence) == expected)
+        try Bench(path).expectTruncation(of: SeamModels.prompt(Self.length), to: 270, notTo: 200)
     }
 
     @Test("a chunk that fails leaves what was there before it", arguments: [3, 64, 100, 129])

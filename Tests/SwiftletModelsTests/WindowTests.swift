@@ -46,14 +46,7 @@ struct WindowTests {
 
     @Test("going back is possible as far as the rows reach")
     func truncation() throws {
-        let bench = try Bench("mistral-sliding")
-        let ids = SeamModels.prompt(Self.length)
-        let sequence = try bench.sequence()
-        let expected = try bench.logits(ids, sequence, chunk: 64)
-        #expect(sequence.canTruncate(to: 0) && !sequence.canTruncate(to: 400))
-        #expect(sequence.canTruncate(to: 600))
-        try sequence.truncate(to: 600)
-        #expect(try bench.logits(Array(ids[600...]), sequence) == Array(expected[600...]))
+        try Bench("mistral-sliding").expectTruncation(of: SeamModels.prompt(Self.length), to: 600, notTo: 400)
     }
 
     @Test("tokens that may be taken back push nothing out")
