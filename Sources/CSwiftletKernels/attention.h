@@ -552,6 +552,38 @@ SL_FN void k_sum_weights(const float *scores, size_t stride, const float *lse, s
     if (j < n) sum_weights(scores + j, stride, lse, count, sums + j, n - j);
 }
 
+enum { WEIGHED_VECTORS = 4 };                   // whose sums stay in registers
+
+// sums[C vectors] += e^(score − lse) over some query rows, in order.
+SL_INLINE void add_weights(const int C, const float *scores, size_t stride, const float *lse, size_t lse_stride,
+                           size_t count, float *sums) {
+    V sum[WEIGHED_VECTORS];
+    SL_UNROLL for (int c = 0; c < C; c++) sum[c] = v_load(sums + c * LANES);
+    for (size_t i = 0; i < count; i++, scores += stride, lse += lse_stride) {
+        const V shift = v_set(*lse == -INFINITY ? 0 : *lse);
+        SL_UNROLL for (int c = 0; c < C; c++) {
+            sum[c] = v_add(sum[c], v_exp(v_sub(v_load(scores + c * LANES), shift)));
+        }
+    }
+    SL_UNROLL for (int c = 0; c < C; c++) v_store(sums + c * LANES, sum[c]);
+}
+
+SL_FN void k_add_weights(const float *scores, size_t stride, const float *lse, size_t lse_stride, size_t count,
+                         float *sums, size_t n) {
+    const size_t width = WEIGHED_VECTORS * LANES;
+    size_t j = 0;
+    for (; j + width <= n; j += width) {
+        add_weights(WEIGHED_VECTORS, scores + j, stride, lse, lse_stride, count, sums + j);
+    }
+    for (; j + LANES <= n; j += LANES) add_weights(1, scores + j, stride, lse, lse_stride, count, sums + j);
+    for (size_t i = 0; j < n && i < count; i++) {
+        float last[LANES] = {0};
+        memcpy(last, scores + i * stride + j, (n - j) * sizeof(float));
+        k_weigh(last, lse[i * lse_stride], LANES);
+        for (size_t k = 0; k < n - j; k++) sums[j + k] += last[k];
+    }
+}
+
 // The weights of a tile of queries over a page whose keys are loaded: scores become e^(score − lse).
 SL_FN void weigh_page(const sl_kv_rows *kv, query_tile *t, const row_tile *r, const float *lse,
                       size_t lse_stride, workspace *w) {

@@ -212,21 +212,19 @@ struct AttentionStep {
         }
     }
 
-    /// Turns the scores of these queries into attention weights and adds them to the column sums.
+    /// Adds the attention weights of these queries to the column sums.
     private func addWeights(
         _ scores: AttentionScores, normalizers: UnsafePointer<Float>, to record: inout KVEvidenceRecord
     ) {
         record.changeColumnSums(compute) { head, sums in
             let rowCount = slot.rowCount(ofHead: head / shape.group)
             sums.padWithZeros(to: rowCount)
-            for token in 0..<tokens {
-                let weights = scores.ofQuery(token, head: head)
-                compute.kernels.weigh(
-                    weights, logSumExp: normalizers[token * shape.headCount + head], count: rowCount)
-                sums.withUnsafeMutableBufferPointer { sums in
-                    guard let sums = sums.baseAddress else { return }
-                    compute.kernels.add(sums, weights, count: rowCount)
-                }
+            sums.withUnsafeMutableBufferPointer { sums in
+                guard let sums = sums.baseAddress else { return }
+                compute.kernels.addWeights(
+                    scores.ofQuery(0, head: head), stride: shape.group * scores.stride,
+                    logSumExp: normalizers + head, stride: shape.headCount, queries: tokens, to: sums,
+                    count: rowCount)
             }
         }
     }
@@ -361,7 +359,7 @@ extension KVLayerShape {
     fileprivate var tileTokens: Int { max(Kernels.queryTile / group, 1) }
 }
 
-/// What attention leaves about some query rows and every row of the cache: scores, later weights.
+/// The scores that attention leaves of some query rows and every row of the cache.
 struct AttentionScores {
     /// `[kvHeads, tokens, group, stride]`.
     let data: UnsafeMutablePointer<Float>

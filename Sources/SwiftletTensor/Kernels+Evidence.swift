@@ -1,16 +1,21 @@
 import CSwiftletKernels
 
 extension Kernels {
-    /// Turns the scores that attention left for one query row into attention weights, in place: `exp(score − lse)`.
+    /// Adds the attention weights of some query rows, in their order, to the sums of the cached rows; scores stay as they
+    /// are.
     ///
-    /// The bits are those of ``attendWeights(_:_:logSumExp:stride:range:into:stride:scratch:)``.
+    /// The bits are those of ``attendColumnSums(_:_:logSumExp:stride:factor:range:into:stride:scratch:)``.
     ///
     /// - Parameters:
-    ///   - scores: shape `[count]`.
-    ///   - logSumExp: of the same query row.
-    package func weigh(_ scores: UnsafeMutablePointer<Float>, logSumExp: Float, count: Int) {
-        precondition(count >= 0, "\(count) scores")
-        table.pointee.weigh(scores, logSumExp, count)
+    ///   - scores: that attention left, shape `[queries, count]`, rows `stride` apart.
+    ///   - logSumExp: shape `[queries]`, `logSumExpStride` apart.
+    ///   - sums: added to, shape `[count]`.
+    package func addWeights(
+        _ scores: UnsafePointer<Float>, stride: Int, logSumExp: UnsafePointer<Float>,
+        stride logSumExpStride: Int, queries: Int, to sums: UnsafeMutablePointer<Float>, count: Int
+    ) {
+        precondition(count >= 0 && queries >= 0, "\(queries) query rows of \(count) scores")
+        table.pointee.add_weights(scores, stride, logSumExp, logSumExpStride, queries, sums, count)
     }
 
     /// Sums the attention weights of some query rows, column by column, in double precision; scores stay as they are.

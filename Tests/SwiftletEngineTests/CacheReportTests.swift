@@ -57,7 +57,7 @@ struct CacheReportTests {
         _ = try session.step(5) { _ in }
         let c = model.configuration
         let rows = 11 * c.layerCount * c.kvHeadCount * c.headSize * 2 * 2
-        let sums = c.layerCount * c.headCount * 10 * 4
+        let sums = c.layerCount * c.kvHeadCount * 10 * 4
         #expect(session.cacheReport.read?.cache == rows + sums)
     }
 

@@ -82,20 +82,35 @@ struct AttentionTests {
         let plain = call.attend(kernels)
         let weights = call.weights(kernels, plain.logSumExp)
         for inBlocks in [false, true] {
-            var (output, logSumExp, scores) = call.scores(kernels, inBlocks: inBlocks)
+            let (output, logSumExp, scores) = call.scores(kernels, inBlocks: inBlocks)
             #expect(same(output, plain.output) && same(logSumExp, plain.logSumExp))
             var sums = [Float](repeating: -1, count: call.rowCount)
             kernels.sumWeights(
                 scores, stride: call.rowCount, logSumExp: logSumExp, queries: call.queryRows, into: &sums,
                 count: call.rowCount)
-            scores.withUnsafeMutableBufferPointer { scores in
-                guard let base = scores.baseAddress else { return }
-                for row in 0..<call.queryRows {
-                    kernels.weigh(
-                        base + row * call.rowCount, logSumExp: logSumExp[row], count: call.rowCount)
+            var (each, added) = (
+                [Float](repeating: 0, count: weights.count), [Float](repeating: 0.5, count: call.rowCount)
+            )
+            scores.withUnsafeBufferPointer { scores in
+                guard let scores = scores.baseAddress else { return }
+                kernels.addWeights(
+                    scores, stride: call.rowCount, logSumExp: logSumExp, stride: 1, queries: call.queryRows,
+                    to: &added, count: call.rowCount)
+                each.withUnsafeMutableBufferPointer { each in
+                    guard let each = each.baseAddress else { return }
+                    for row in 0..<call.queryRows {
+                        kernels.addWeights(
+                            scores + row * call.rowCount, stride: call.rowCount,
+                            logSumExp: [logSumExp[row]], stride: 1, queries: 1,
+                            to: each + row * call.rowCount, count: call.rowCount)
+                    }
                 }
             }
-            #expect(same(scores, weights))
+            #expect(same(each, weights))
+            let inOrder = (0..<call.rowCount).map { row in
+                (0..<call.queryRows).reduce(Float(0.5)) { $0 + weights[$1 * call.rowCount + row] }
+            }
+            #expect(same(added, inOrder))
             let expected = (0..<call.rowCount).map { row in
                 Float((0..<call.queryRows).reduce(0.0) { $0 + Double(weights[$1 * call.rowCount + row]) })
             }

@@ -165,9 +165,11 @@ typedef struct sl_kernels {
                                size_t sums_stride, float *scratch);
     // products[row] = x·k of every cached row. scratch: as for attend.
     void (*key_products)(const sl_kv_rows *kv, const float *x, float *products, float *scratch);
-    // The scores that attend left for one query row become the weights that attend_weights gives, in place.
-    void (*weigh)(float *scores, float lse, size_t n);
-    // sums[n] = Σ over `count` query rows of what weigh makes of scores + row · stride and lse[row], in double precision.
+    // sums[n] += the weights that attend_weights gives, over `count` query rows in order, from the scores that attend
+    // left: row i lies at scores + i · stride, its lse at lse + i · lse_stride.
+    void (*add_weights)(const float *scores, size_t stride, const float *lse, size_t lse_stride, size_t count,
+                        float *sums, size_t n);
+    // sums[n] = Σ over `count` query rows of the weights of scores + row · stride with lse[row], in double precision.
     void (*sum_weights)(const float *scores, size_t stride, const float *lse, size_t count, float *sums, size_t n);
     // y[j] = x[places[j]] for n ≥ 1 numbers; false if a place lies outside.
     bool (*gather)(const float *x, size_t n, const int32_t *places, size_t count, float *y);
