@@ -655,12 +655,23 @@ SL_FN void k_attend_column_sums(const sl_kv_rows *kv, const sl_queries *q, const
 }
 
 SL_FN void k_key_products(const sl_kv_rows *kv, const float *x, float *products, float *scratch) {
+    enum { STEP = 16 };                         // rows, before some of the next page are asked for
+    const size_t n = kv->key_size;
     workspace w = workspace_at(scratch, kv);
     for (size_t row = 0; row < kv->row_count; row += SL_PAGE_ROWS) {
         const size_t rest = kv->row_count - row, count = rest < SL_PAGE_ROWS ? rest : SL_PAGE_ROWS;
-        const sl_kv_page *page = kv->pages + row / SL_PAGE_ROWS;
-        load_keys(page, page + (rest > SL_PAGE_ROWS), kv->key_size, count, w.keys, w.spare);
-        score_page(w.keys, &x, 1, kv->key_size, 1, w.scores);
-        memcpy(products + row, w.scores, count * sizeof(float));
+        const sl_kv_page *page = kv->pages + row / SL_PAGE_ROWS, *next = page + (rest > SL_PAGE_ROWS);
+        if (page->keys_by_channel) {
+            load_keys(page, next, n, count, w.keys, w.spare);
+            score_page(w.keys, &x, 1, n, 1, w.scores);
+            memcpy(products + row, w.scores, count * sizeof(float));
+            continue;
+        }
+        const size_t stride = row_bytes(page->key_format, n);
+        for (size_t j = 0; j < count; j += STEP) {
+            for (size_t at = j * stride; at < (j + STEP) * stride; at += 64) prefetch((const uint8_t *)next->keys + at);
+            k_matvec(page->key_format, (const uint8_t *)page->keys + j * stride, count - j < STEP ? count - j : STEP, n,
+                     x, products + row + j);
+        }
     }
 }
