@@ -521,15 +521,17 @@ SL_FN void k_attend_merge(const float *partials, size_t count, const sl_queries 
     }
 }
 
-// Scores become weights, e^(score − lse), in place; a query that sees nothing has scores and lse of −inf.
+// e^(score − lse); a query that sees nothing has scores and lse of −inf.
+SL_INLINE V weights_of(V scores, float lse) { return v_exp(v_sub(scores, v_set(lse == -INFINITY ? 0 : lse))); }
+
+// Scores become weights, in place.
 SL_FN void k_weigh(float *s, float lse, size_t n) {
-    const V shift = v_set(lse == -INFINITY ? 0 : lse);
     size_t j = 0;
-    for (; j + LANES <= n; j += LANES) v_store(s + j, v_exp(v_sub(v_load(s + j), shift)));
+    for (; j + LANES <= n; j += LANES) v_store(s + j, weights_of(v_load(s + j), lse));
     if (j == n) return;
     float last[LANES] = {0};
     memcpy(last, s + j, (n - j) * sizeof(float));
-    v_store(last, v_exp(v_sub(v_load(last), shift)));
+    v_store(last, weights_of(v_load(last), lse));
     memcpy(s + j, last, (n - j) * sizeof(float));
 }
 
@@ -540,7 +542,7 @@ SL_INLINE void sum_weights(const float *scores, size_t stride, const float *lse,
     for (size_t i = 0; i < count; i++) {
         float e[LANES] = {0};
         memcpy(e, scores + i * stride, width * sizeof(float));
-        v_store(e, v_exp(v_sub(v_load(e), v_set(lse[i] == -INFINITY ? 0 : lse[i]))));
+        v_store(e, weights_of(v_load(e), lse[i]));
         for (size_t k = 0; k < LANES; k++) sum[k] += e[k];
     }
     for (size_t k = 0; k < width; k++) sums[k] = (float)sum[k];
@@ -560,10 +562,7 @@ SL_INLINE void add_weights(const int C, const float *scores, size_t stride, cons
     V sum[WEIGHED_VECTORS];
     SL_UNROLL for (int c = 0; c < C; c++) sum[c] = v_load(sums + c * LANES);
     for (size_t i = 0; i < count; i++, scores += stride, lse += lse_stride) {
-        const V shift = v_set(*lse == -INFINITY ? 0 : *lse);
-        SL_UNROLL for (int c = 0; c < C; c++) {
-            sum[c] = v_add(sum[c], v_exp(v_sub(v_load(scores + c * LANES), shift)));
-        }
+        SL_UNROLL for (int c = 0; c < C; c++) sum[c] = v_add(sum[c], weights_of(v_load(scores + c * LANES), *lse));
     }
     SL_UNROLL for (int c = 0; c < C; c++) v_store(sums + c * LANES, sum[c]);
 }

@@ -55,8 +55,8 @@ struct AttentionStep {
     ) {
         let rows = (0..<shape.kvHeadCount).reduce(0) { max($0, slot.rowCount(ofHead: $1)) }
         let joins = record.needs.joinsHeads
-        let fewest = steps ? tokens : joins ? min(tileTokens, tokens) : nil
-        let size = (steps ? nil : limits.tokens(of: tokens, rows: rows, shape)) ?? fewest
+        let few = joins ? min(tileTokens, tokens) : nil
+        let size = steps ? tokens : limits.tokens(of: tokens, rows: rows, shape) ?? few
         guard let size else {
             attend(into: output, normalizers: normalizers)
             return addColumnSums(to: &record, normalizers: normalizers)

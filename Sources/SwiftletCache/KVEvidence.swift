@@ -11,7 +11,7 @@ public struct KVEvidence: Hashable, Sendable {
     /// Sums of attention over **all** queries, per query head and row; a second sweep over the keys.
     public var columnSums: Bool
     /// Whether these are added up over the query heads of each KV head, with those recorded before.
-    public var joinsHeads = false
+    public var joinsHeads: Bool
     /// Mean and covariance of the queries before rotation, per query head.
     public var queryMoments: Bool
     /// Number of first queries that the moments leave out: those of attention sinks are unlike the others.
@@ -41,11 +41,12 @@ public struct KVEvidence: Hashable, Sendable {
 
     /// Records what is asked for.
     public init(
-        windowQueries: Int = 0, columnSums: Bool = false, queryMoments: Bool = false,
-        momentSkip: Int = 0, rollingRows: Int = 0
+        windowQueries: Int = 0, columnSums: Bool = false, joinsHeads: Bool = false,
+        queryMoments: Bool = false, momentSkip: Int = 0, rollingRows: Int = 0
     ) {
         self.windowQueries = windowQueries
         self.columnSums = columnSums
+        self.joinsHeads = joinsHeads
         self.queryMoments = queryMoments
         self.momentSkip = momentSkip
         self.rollingRows = rollingRows
@@ -54,9 +55,9 @@ public struct KVEvidence: Hashable, Sendable {
     /// Also records what `other` asks for.
     mutating func formUnion(_ other: KVEvidence) {
         windowQueries = max(windowQueries, other.windowQueries)
-        joinsHeads =
-            columnSums && other.columnSums ? joinsHeads && other.joinsHeads : joinsHeads || other.joinsHeads
+        let headsApart = [self, other].contains { $0.columnSums && !$0.joinsHeads }
         columnSums = columnSums || other.columnSums
+        joinsHeads = columnSums && !headsApart
         queryMoments = queryMoments || other.queryMoments
         momentSkip = max(momentSkip, other.momentSkip)
         rollingRows = max(rollingRows, other.rollingRows)
@@ -182,7 +183,8 @@ package struct KVEvidenceRecord {
     }
 
     private var recordedPerRow: Int {
-        (columnSums + joinedSums).reduce(0) { $0 + $1.count } + steps.reduce(0) { $0 + $1.floatCount }
+        let sums = columnSums.reduce(0) { $0 + $1.count } + joinedSums.reduce(0) { $0 + $1.count }
+        return sums + steps.reduce(0) { $0 + $1.floatCount }
     }
 
     /// Stands in for queries that were never computed: every row gets about the attention that it would get if

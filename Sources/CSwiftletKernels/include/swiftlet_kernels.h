@@ -148,7 +148,8 @@ typedef struct sl_kernels {
     void (*attend_blocks)(const sl_kv_rows *kv, const sl_queries *q, size_t first, size_t count,
                           float *partials, float *scores, size_t scores_stride, float *scratch);
     // attend_blocks over rows[row_count] of `kv`, whose pages are all in the formats of the first: the same bits as
-    // if they lay side by side. Without positions the only token sees every row. scratch: sl_attend_chosen_scratch(key_size, value_size) floats.
+    // if they lay side by side. Without positions the only token sees every row.
+    // scratch: sl_attend_chosen_scratch(key_size, value_size) floats.
     void (*attend_chosen)(const sl_kv_rows *kv, const uint32_t *rows, size_t row_count, const sl_queries *q,
                           size_t first, size_t count, float *partials, float *scratch);
     // What attend would have given, from the partials of all `count` blocks; value_size as in attend_blocks.

@@ -28,7 +28,9 @@ public struct HeavyHitterSelector: KVSelector {
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }
 
     /// The same, of all query heads together.
-    public func decodeNeeds(promptLength: Int) -> KVEvidence { .joinedSums }
+    public func decodeNeeds(promptLength: Int) -> KVEvidence {
+        KVEvidence(columnSums: true, joinsHeads: true)
+    }
 
     /// The newest rows' share, and the sinks.
     public func forced(budget: Int, phase: KVPhase) -> KVForcedRows {
@@ -66,7 +68,9 @@ public struct ObservedAttentionSelector: KVSelector {
     public func needs(promptLength: Int) -> KVEvidence { KVEvidence(columnSums: true) }
 
     /// The same, of all query heads together.
-    public func decodeNeeds(promptLength: Int) -> KVEvidence { .joinedSums }
+    public func decodeNeeds(promptLength: Int) -> KVEvidence {
+        KVEvidence(columnSums: true, joinsHeads: true)
+    }
 
     /// Mean attention over the queries at and behind a row and over the query heads of a KV head.
     public func scores(of layer: KVLayerView) -> [[Float]] {
@@ -80,15 +84,6 @@ public struct ObservedAttentionSelector: KVSelector {
     /// Sums divided by the number of queries that contributed: the rows' own and all later ones.
     package static func means(_ sums: [Float], positions: [Int32], length: Int, group: Int) -> [Float] {
         zip(sums, positions).map { $0 / Float(max(length - Int($1), 1) * group) }
-    }
-}
-
-extension KVEvidence {
-    /// Sums over all queries, per KV head and row.
-    static var joinedSums: KVEvidence {
-        var needs = KVEvidence(columnSums: true)
-        needs.joinsHeads = true
-        return needs
     }
 }
 

@@ -163,8 +163,7 @@ struct UNCompSelector: KVSelector {
             let scores = windows[head].scores(of: counts[head], layer.kernels)
             let place = UNComp.rowToRemove(
                 scores: orders[head].ordered(scores, layer.kernels), window: settings.window,
-                kernel: settings.kernel,
-                pooling: settings.pooling, layer.kernels)
+                kernel: settings.kernel, pooling: settings.pooling, layer.kernels)
             let row = orders[head].remove(place)
             windows[head].remove(row, last: counts[head] - 1)
             return row
